@@ -1,0 +1,29 @@
+"""Snapshot files: faces only, the body follows."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from raftcoord.consensus.edges import Edges
+from raftcoord.consensus.records import SnapshotMarker
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMeta:
+    cluster: str
+    index: int
+    term: int
+    configuration: bytes
+    clock: int
+
+
+class Snapshots:
+    def __init__(self, edges: Edges, path: str, *, cluster: str) -> None: ...
+    def write(self, meta: SnapshotMeta, chunks: Iterable[bytes]) -> SnapshotMarker: ...
+    def describe(self, name: str) -> SnapshotMarker: ...  # reads and verifies the whole file
+    def load(self, marker: SnapshotMarker) -> tuple[SnapshotMeta, Iterator[bytes]]: ...
+    def read(self, marker: SnapshotMarker, offset: int, size: int) -> bytes: ...
+    def begin(self, marker: SnapshotMarker) -> None: ...
+    def put(self, offset: int, data: bytes) -> None: ...
+    def finish(self) -> SnapshotMarker: ...
+    def abandon(self) -> None: ...
+    def sweep(self, keep: Iterable[str]) -> list[str]: ...
