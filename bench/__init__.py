@@ -1,0 +1,1 @@
+"""Figures, measured beside peers in the same run. Imports nothing (see cluster)."""
