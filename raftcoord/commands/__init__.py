@@ -1,0 +1,120 @@
+"""The vocabulary of the log and the wire: every command and every reply, by resource.
+
+`encode` and `decode` turn an `Envelope` into a log entry's bytes and back; `encode_reply` and
+`decode_reply` do the same for what the machine answers.
+"""
+
+from raftcoord.commands.base import Command, Meta, Reply
+from raftcoord.commands.clock import AdvanceClock, ClockAdvanced
+from raftcoord.commands.envelope import (
+    VERSION,
+    AnyCommand,
+    AnyReply,
+    Envelope,
+    Refused,
+    decode,
+    decode_reply,
+    encode,
+    encode_reply,
+)
+from raftcoord.commands.locks import (
+    AcquireCancelled,
+    AcquireLock,
+    CancelAcquire,
+    Granted,
+    Queued,
+    Refreshed,
+    RefreshLock,
+    Released,
+    ReleaseLock,
+)
+from raftcoord.commands.rings import (
+    DeleteRing,
+    JoinRing,
+    LeaveRing,
+    PutRing,
+    RingChanged,
+    RingDeleted,
+)
+from raftcoord.commands.sessions import (
+    CloseSession,
+    KeepAlive,
+    KeptAlive,
+    OpenSession,
+    SessionClosed,
+    SessionOpened,
+)
+from raftcoord.commands.simple import (
+    SimpleAnswer,
+    SimpleCommit,
+    SimpleLock,
+    SimplePrepare,
+    SimpleRollback,
+    SimpleState,
+    SimpleUnlock,
+)
+from raftcoord.commands.transactions import (
+    AcknowledgeTransaction,
+    BeginTransaction,
+    CommitTransaction,
+    Decide,
+    RollbackTransaction,
+    TransactionAnswer,
+    TransactionState,
+    Vote,
+    VoteTransaction,
+)
+
+__all__ = [
+    "VERSION",
+    "AcknowledgeTransaction",
+    "AcquireCancelled",
+    "AcquireLock",
+    "AdvanceClock",
+    "AnyCommand",
+    "AnyReply",
+    "BeginTransaction",
+    "CancelAcquire",
+    "ClockAdvanced",
+    "CloseSession",
+    "Command",
+    "CommitTransaction",
+    "Decide",
+    "DeleteRing",
+    "Envelope",
+    "Granted",
+    "JoinRing",
+    "KeepAlive",
+    "KeptAlive",
+    "LeaveRing",
+    "Meta",
+    "OpenSession",
+    "PutRing",
+    "Queued",
+    "RefreshLock",
+    "Refreshed",
+    "Refused",
+    "ReleaseLock",
+    "Released",
+    "Reply",
+    "RingChanged",
+    "RingDeleted",
+    "RollbackTransaction",
+    "SessionClosed",
+    "SessionOpened",
+    "SimpleAnswer",
+    "SimpleCommit",
+    "SimpleLock",
+    "SimplePrepare",
+    "SimpleRollback",
+    "SimpleState",
+    "SimpleUnlock",
+    "TransactionAnswer",
+    "TransactionState",
+    "Vote",
+    "VoteTransaction",
+    "decode",
+    "decode_reply",
+    "encode",
+    "encode_reply",
+]
