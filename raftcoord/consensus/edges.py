@@ -210,7 +210,7 @@ class _Lane:
             result, failure = None, None
             try:
                 result = job()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # it is told to whoever asked for the job
                 failure = error
             try:
                 loop.call_soon_threadsafe(done, result, failure)

@@ -33,7 +33,13 @@ def grants_pre_vote(
 
 
 def grants_vote(
-    *, asked_term: int, term: int, voted_for: str | None, candidate: str, mine: LogEnd, theirs: LogEnd
+    *,
+    asked_term: int,
+    term: int,
+    voted_for: str | None,
+    candidate: str,
+    mine: LogEnd,
+    theirs: LogEnd,
 ) -> bool:
     """Whether this node votes for `candidate` in its present term (§5.2, §5.4.1)."""
     return asked_term == term and voted_for in (None, candidate) and theirs >= mine

@@ -47,7 +47,7 @@ def plan_append(
     if prev_index < first:
         known = first - prev_index
         if len(entries) <= known:
-            return AppendPlan(True, max(prev_index + len(entries), min(first, commit)))
+            return AppendPlan(True, first)
         entries = entries[known:]
         prev_index = first
     elif prev_index > last:

@@ -1,0 +1,184 @@
+"""What members say to each other. One frozen struct each, validated before the core sees it.
+
+Every message carries the sender's term; a higher one is adopted first (Raft paper, §5.1),
+except from a pre-vote request, whose sender has not entered its next term yet.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
+    """term: the sender's present term."""
+
+    term: int
+
+
+class PreVoteRequest(Message, frozen=True, tag="pre-vote-request"):
+    """Would you vote for me in `next_term`, given that my log ends there? (dissertation §9.6)"""
+
+    next_term: int
+    last_term: int
+    last_index: int
+
+
+class PreVote(Message, frozen=True, tag="pre-vote"):
+    """The answer, also where it is no: the asker adopts a higher term from it."""
+
+    next_term: int
+    granted: bool
+
+
+class VoteRequest(Message, frozen=True, tag="vote-request"):
+    """Vote for me in `term`. Sent after the candidate's own vote is durable. (§5.2)"""
+
+    last_term: int
+    last_index: int
+
+
+class Vote(Message, frozen=True, tag="vote"):
+    """The sender voted for the receiver in `term`, durably."""
+
+
+class Append(Message, frozen=True, tag="append"):
+    """Entries behind (prev_index, prev_term); also the heartbeat. (§5.3)
+
+    entries: (term, command) in log order. round: echoed in the answer, for reads.
+    """
+
+    round: int
+    commit: int
+    prev_index: int
+    prev_term: int
+    entries: list[tuple[int, bytes]]
+
+
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
+    """To a follower that waits for a snapshot: the leader lives; says nothing of the log."""
+
+    round: int
+
+
+class AppendAnswer(Message, frozen=True, tag="append-answer"):
+    """The log matches up to `index`, durably (ok), or: try again from `index`.
+
+    counts: whether the sender's copies may be counted (not after it lost the end of its log).
+    full: its disk is. digest: (applied index, state digest) at the last checkpoint.
+    matched is False where the answer says nothing of the log (to a heartbeat); carried: the
+    append had entries.
+    """
+
+    round: int
+    ok: bool
+    index: int
+    counts: bool
+    full: bool
+    digest: tuple[int, int] | None
+    matched: bool = True
+    carried: bool = False
+
+
+class SnapshotChunk(Message, frozen=True, tag="snapshot-chunk"):
+    """A piece of the snapshot that ends at (index, index_term). (§7)
+
+    size, crc: of the whole file, which is sent as it lies on the leader's disk.
+    """
+
+    round: int
+    index: int
+    index_term: int
+    name: str
+    size: int
+    crc: int
+    offset: int
+    data: bytes
+
+
+class SnapshotAnswer(Message, frozen=True, tag="snapshot-answer"):
+    """Send on from `offset`; `done`: installed and durable."""
+
+    round: int
+    index: int
+    offset: int
+    done: bool
+
+
+class TimeoutNow(Message, frozen=True, tag="timeout-now"):
+    """Campaign at once, without a pre-vote: leadership is handed to you. (dissertation §3.10)"""
+
+
+class Forward(Message, frozen=True, tag="forward"):
+    """Propose this for me. `id`: (the sender's boot, its counter)."""
+
+    id: tuple[int, int]
+    payload: bytes
+    priority: bool
+
+
+class ForwardAnswer(Message, frozen=True, tag="forward-answer"):
+    """It was appended at (index, entry_term), or it was not taken: `refused` says why."""
+
+    id: tuple[int, int]
+    index: int
+    entry_term: int
+    refused: str | None
+
+
+class ReadRequest(Message, frozen=True, tag="read-request"):
+    """Which index must I have applied to answer what reached me before this? (§8)"""
+
+    id: tuple[int, int]
+
+
+class ReadAnswer(Message, frozen=True, tag="read-answer"):
+    """That index; None: the leader cannot tell."""
+
+    id: tuple[int, int]
+    index: int | None
+
+
+class Join(Message, frozen=True, tag="join"):
+    """A node with an empty log asks to be taken in as a learner, and promoted when caught up."""
+
+    incarnation: int
+    peer: str
+    http: str
+
+
+class Diverged(Message, frozen=True, tag="diverged"):
+    """The majority's state differs from the receiver's at `index`: it must stop."""
+
+    index: int
+
+
+AnyMessage = (
+    PreVoteRequest
+    | PreVote
+    | VoteRequest
+    | Vote
+    | Append
+    | Heartbeat
+    | AppendAnswer
+    | SnapshotChunk
+    | SnapshotAnswer
+    | TimeoutNow
+    | Forward
+    | ForwardAnswer
+    | ReadRequest
+    | ReadAnswer
+    | Join
+    | Diverged
+)
+
+
+def from_wire(fields: object) -> AnyMessage:
+    """The message in a decoded frame. Raises msgspec.ValidationError for any other shape."""
+    return msgspec.convert(fields, AnyMessage)  # type: ignore[arg-type]
+
+
+def to_wire(message: Message) -> dict[str, Any]:
+    """The message as plain values."""
+    fields = msgspec.structs.asdict(message)
+    fields["type"] = message.__struct_config__.tag
+    return fields
