@@ -81,7 +81,7 @@ def seed(cluster: str, node: str, number: int) -> int:
 
 def check(length: int) -> int:
     """The head's own check of `length`; its highest bit is set."""
-    return (length * 0x9E3779B1 & 0x7FFFFFFF) | 0x80000000
+    return (length ^ 0x5A69C33C) | 0x80000000
 
 
 def encode(kind: Kind, payload: bytes, offset: int, start: int) -> bytes:
@@ -92,7 +92,7 @@ def encode(kind: Kind, payload: bytes, offset: int, start: int) -> bytes:
 
 
 def decode(data: bytes, offset: int, start: int) -> tuple[int, bytes] | None:
-    """Type and payload of the record at `offset` of a whole file; None where there is no valid one."""
+    """Type and payload of the record at `offset` of a whole file; None where none is valid."""
     if offset + OVERHEAD > len(data):
         return None
     kind, length, crc, echo = HEAD.unpack_from(data, offset)
@@ -120,6 +120,11 @@ def last_synced(data: bytes, offset: int, start: int) -> int | None:
             return found
         at += len(_SYNCED_SIGN) - 1
     return None
+
+
+def entry(command: bytes, index: int, term: int) -> bytes:
+    """Payload of an entry record."""
+    return ENTRY_FIELDS.pack(index, term) + command
 
 
 def number(value: int) -> bytes:
