@@ -3,6 +3,7 @@
 from raftcoord.consensus import records, segments
 from raftcoord.consensus.contents import Contents
 from raftcoord.consensus.edges import Disk
+from raftcoord.consensus.folders import make_folder
 from raftcoord.consensus.records import Entry, Kind
 from raftcoord.consensus.recovery import Recovered
 from raftcoord.consensus.segments import Owner
@@ -26,7 +27,7 @@ def found(
         contents.replay(kind, payload)
         data += records.encode(kind, payload, len(data), start)
     data += records.synced(len(data), start)
-    disk.make_dir(folder)
+    make_folder(disk, folder)
     _write_aside(disk, folder, 1, data, size)
 
 
