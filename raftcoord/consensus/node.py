@@ -350,9 +350,10 @@ class Node:
             self._edges.stop(f"{self.settings.id} stops: {traceback.format_exc()}")
 
     def _start_sync(self) -> None:
-        if self._syncing:
+        journal = self.raft.log
+        if self._syncing or not journal.dirty:
             return
-        job = self.raft.log.take()
+        job = journal.take()
         if job is not None:
             self._syncing = True
             self._edges.run(job, self._synced)
