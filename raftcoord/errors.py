@@ -20,7 +20,6 @@
     │   ├── AlreadyHeld             already-held          409
     │   ├── NotHolder               not-holder            409
     │   ├── WaitCancelled           wait-cancelled        409
-    │   ├── RingEmpty               ring-empty            409
     │   ├── VotesMissing            votes-missing         409
     │   ├── VoteConflict            vote-conflict         409
     │   ├── TransactionDecided      transaction-decided   409
@@ -249,12 +248,6 @@ class WaitCancelled(StateError):
     """The acquire was cancelled before it was granted. Fields: name."""
 
     slug = "wait-cancelled"
-
-
-class RingEmpty(StateError):
-    """A key was looked up in a ring without members. Fields: ring, version."""
-
-    slug = "ring-empty"
 
 
 class VotesMissing(StateError):

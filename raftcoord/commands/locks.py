@@ -101,12 +101,12 @@ class Queued(Reply, frozen=True, tag="lock.queued"):
     """The request waits; a `lock.granted` or `lock.wait-ended` event names it when that is over.
 
     Args:
-        ahead: how many wait before it.
+        queue: how many holders wait for the lock now, this one counted.
         ends_in: milliseconds of cluster time this request waits at most.
     """
 
     name: str
-    ahead: int
+    queue: int
     ends_in: int
 
 
