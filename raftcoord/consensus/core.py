@@ -14,7 +14,7 @@ be durable (a vote, an acknowledgement). Nothing here blocks: disk work is hande
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 import pysyncobj
 from pysyncobj import SyncObj, SyncObjConf
@@ -24,9 +24,12 @@ from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.elections import LogEnd
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import ConfigurationHistory, decode_configuration
+from raftcoord.consensus.peers import PeerAddress, PeerNode
 from raftcoord.consensus.replication import Entry
 from raftcoord.consensus.snapshots import Snapshots
-from raftcoord.consensus.transport import PeerAddress, PeerNode, PeerTransport
+
+if TYPE_CHECKING:
+    from raftcoord.consensus.transport import PeerTransport
 
 if pysyncobj.version.VERSION != "0.3.17":
     raise ImportError(f"raftcoord needs pysyncobj 0.3.17, found {pysyncobj.version.VERSION}")
@@ -144,7 +147,7 @@ class Core(SyncObj):
         *,
         journal: Journal,
         snapshots: Snapshots,
-        transport: PeerTransport,
+        transport: "PeerTransport",
         machine: StateMachine,
         edges: Edges,
         host: Host,
@@ -159,9 +162,7 @@ class Core(SyncObj):
         self.settings = settings
         self.history = ConfigurationHistory()
         self.voters: frozenset[str] = frozenset()
-        self.counters = dict.fromkeys(
-            ("elections", "messages_refused", "caller_errors", "snapshots", "installs"), 0
-        )
+        self.counters = dict.fromkeys(("elections", "caller_errors", "snapshots", "installs"), 0)
         self.held: deque[tuple[int, PeerNode, msg.Message]] = deque()
         self.edges, self.host, self.net, self.snapshots = edges, host, transport, snapshots
         self.needs = 0
@@ -333,7 +334,7 @@ class Core(SyncObj):
 
     def send(self, node: PeerNode, message: msg.Message) -> None:
         """Send at the end of this turn."""
-        self.net.send(node, msg.to_wire(message))
+        self.net.send(node, message)
 
     def send_durable(self, node: PeerNode, message: msg.Message) -> None:
         """Send once everything that is in the journal now is synced (finding 11)."""
@@ -359,9 +360,9 @@ class Core(SyncObj):
         """Findings 10, 11, 13, 14: commit counting and quorum stand inline in the library's."""
         self.tick()
 
-    def _SyncObj__onMessageReceived(self, node: PeerNode, fields: object) -> None:
+    def _SyncObj__onMessageReceived(self, node: PeerNode, message: msg.Message) -> None:
         """Findings 1-6, 14, 15, 17, 21: every message has a term, a type and a shape."""
-        self.receive(node, fields)
+        self.receive(node, message)
 
     def _SyncObj__onNodeConnected(self, node: PeerNode) -> None:
         super()._SyncObj__onNodeConnected(node)
@@ -408,7 +409,7 @@ class Core(SyncObj):
         """Do all that is due."""
         raise AssertionError
 
-    def receive(self, node: PeerNode, fields: object) -> None:
+    def receive(self, node: PeerNode, message: msg.Message) -> None:
         """A message came in."""
         raise AssertionError
 

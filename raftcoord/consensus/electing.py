@@ -15,7 +15,7 @@ from raftcoord.consensus.elections import (
     is_quorum,
     stagger,
 )
-from raftcoord.consensus.transport import PeerNode
+from raftcoord.consensus.peers import PeerNode
 
 _NEVER = float("-inf")
 

@@ -6,10 +6,11 @@ Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algori
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+
+import msgspec
 
 
-class LogEnd(NamedTuple):
+class LogEnd(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where a log ends; compares as §5.4.1 asks: the later term first, then the longer log."""
 
     term: int

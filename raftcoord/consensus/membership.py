@@ -9,7 +9,6 @@ leader that removes itself); Ongaro, "bug in single-server membership changes" (
 """
 
 import bisect
-from typing import NamedTuple
 
 import msgspec
 
@@ -78,7 +77,7 @@ def is_single_change(old: Configuration, new: Configuration) -> bool:
     return len(old.voters ^ new.voters) <= 1 and bool(new.voters)
 
 
-class _Known(NamedTuple):
+class _Known(msgspec.Struct, frozen=True):
     index: int
     configuration: Configuration
 

@@ -1,10 +1,9 @@
-"""What members say to each other. One frozen struct each, validated before the core sees it.
+"""What members say to each other. One frozen struct each; a frame with anything else in it
+breaks the connection before the core sees it.
 
 Every message carries the sender's term; a higher one is adopted first (Raft paper, §5.1),
 except from a pre-vote request, whose sender has not entered its next term yet.
 """
-
-from typing import Any
 
 import msgspec
 
@@ -170,15 +169,3 @@ AnyMessage = (
     | Join
     | Diverged
 )
-
-
-def from_wire(fields: object) -> AnyMessage:
-    """The message in a decoded frame. Raises msgspec.ValidationError for any other shape."""
-    return msgspec.convert(fields, AnyMessage)  # type: ignore[arg-type]
-
-
-def to_wire(message: Message) -> dict[str, Any]:
-    """The message as plain values."""
-    fields = msgspec.structs.asdict(message)
-    fields["type"] = message.__struct_config__.tag
-    return fields

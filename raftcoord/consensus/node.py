@@ -23,6 +23,7 @@ from raftcoord.consensus.core import CANDIDATE, CONFIGURATION, LEADER, NO_OP, St
 from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
+from raftcoord.consensus.peers import PeerAddress, PeerNode
 from raftcoord.consensus.proposals import NO_LEADER, Done, Outcome, refused
 from raftcoord.consensus.raft import Raft
 from raftcoord.consensus.reads import ReadDone
@@ -30,7 +31,7 @@ from raftcoord.consensus.records import Entry
 from raftcoord.consensus.serving import stamp
 from raftcoord.consensus.settings import MemberAddress, NodeSettings, NodeStatus, PeerStatus, Role
 from raftcoord.consensus.snapshots import Snapshots
-from raftcoord.consensus.transport import PeerAddress, PeerNode, PeerTransport
+from raftcoord.consensus.transport import PeerTransport
 from raftcoord.errors import ConfigInvalid, DataLocked, DataMissing
 
 __all__ = [
@@ -111,6 +112,7 @@ class Node:
             boot=journal.boot,
             secret=settings.secret,
             on_wake=self.wake,
+            shape=msg.AnyMessage,
         )
         self.boot = journal.boot
         self.incarnation = journal.incarnation

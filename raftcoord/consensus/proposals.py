@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from raftcoord.errors import NoLeader, OutcomeUnknown, Overloaded, RaftcoordError, StorageFull
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How a proposal ended.
 
     index, reply: where "applied", the entry's index and what the machine answered.

@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable
 
-import msgspec
-
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.membership import (
@@ -13,12 +11,12 @@ from raftcoord.consensus.membership import (
     encode_configuration,
     is_single_change,
 )
+from raftcoord.consensus.peers import PeerNode
 from raftcoord.consensus.proposals import NO_LEADER, Done, refused
 from raftcoord.consensus.records import SnapshotMarker
 from raftcoord.consensus.serving import Serving
 from raftcoord.consensus.shipping import SnapshotReceiver, SnapshotSender
 from raftcoord.consensus.snapshots import SnapshotMeta, Snapshots
-from raftcoord.consensus.transport import PeerNode
 
 _log = logging.getLogger("raftcoord.consensus")
 
@@ -62,13 +60,8 @@ class Raft(Serving):
         deadline = self.wake_for_deadline()
         return self.beat_due if deadline is None else min(self.beat_due, self.now() + deadline)
 
-    def receive(self, node: PeerNode, fields: object) -> None:
+    def receive(self, node: PeerNode, message: msg.Message) -> None:
         """Adopt a higher term (§5.1), then do what the message's type asks."""
-        try:
-            message = msg.from_wire(fields)
-        except msgspec.ValidationError:
-            self.counters["messages_refused"] += 1
-            return
         asks_only = isinstance(message, msg.PreVoteRequest | msg.Join)
         if message.term > self.term and not asks_only:
             self.follow(message.term, None)

@@ -6,14 +6,15 @@ then no newer leader can have committed anything before the read arrived. No lea
 decides.
 """
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable
+
+import msgspec
 
 ReadDone = Callable[[int | None], None]
 """Called with the index to answer at, or None where the leader cannot tell any more."""
 
 
-class _Round(NamedTuple):
+class _Round(msgspec.Struct, frozen=True):
     number: int
     index: int
     reads: list[ReadDone]
@@ -41,7 +42,7 @@ class ReadRounds:
         self._fresh = []
 
     def serve(
-        self, echoed: dict[str, int], has_quorum: Callable[[Collection[str]], bool], me: str
+        self, echoed: dict[str, int], has_quorum: Callable[[list[str]], bool], me: str
     ) -> list[tuple[ReadDone, int]]:
         """The reads whose round a quorum echoed. `echoed`: the highest round by member."""
         served: list[tuple[ReadDone, int]] = []

@@ -13,8 +13,8 @@ from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.digests import Digests
 from raftcoord.consensus.electing import Electing
 from raftcoord.consensus.elections import is_quorum
+from raftcoord.consensus.peers import PeerNode
 from raftcoord.consensus.reads import ReadRounds
-from raftcoord.consensus.transport import PeerNode
 
 _log = logging.getLogger("raftcoord.consensus")
 

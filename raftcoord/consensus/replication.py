@@ -5,7 +5,8 @@ its own term), §7 (logs that begin behind a snapshot).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 Entry = tuple[bytes, int, int]
 """(command, index, term), as PySyncObj keeps it."""
@@ -14,7 +15,7 @@ TermAt = Callable[[int], int | None]
 """The term of the entry at an index; None where the log does not reach."""
 
 
-class AppendPlan(NamedTuple):
+class AppendPlan(msgspec.Struct, frozen=True):
     """What a follower does with an append.
 
     ok: the log now matches the leader's up to `index`; else `index` is where to try next.

@@ -12,6 +12,7 @@ from raftcoord.consensus import messages as msg
 from raftcoord.consensus.clock import ClusterClock
 from raftcoord.consensus.core import CONFIGURATION, HEADER, LEADER, REGULAR
 from raftcoord.consensus.digests import CHECKPOINT
+from raftcoord.consensus.peers import PeerNode
 from raftcoord.consensus.proposals import (
     NO_LEADER,
     OVERLOADED,
@@ -28,7 +29,6 @@ from raftcoord.consensus.proposals import (
 )
 from raftcoord.consensus.reads import AskedReads, ReadDone
 from raftcoord.consensus.replicating import Replicating
-from raftcoord.consensus.transport import PeerNode
 from raftcoord.errors import CannotApply
 
 _log = logging.getLogger("raftcoord.consensus")
