@@ -246,7 +246,7 @@ class SimDisk:
             inode.lose_power(rng)
         reachable: dict[str, _Inode | None] = {}
         for path in sorted(self._durable_names):
-            if _is_root(os.path.dirname(path)) or os.path.dirname(path) in reachable:
+            if _is_root(_folder(path)) or _folder(path) in reachable:
                 reachable[path] = self._durable_names[path]
         self._durable_names = reachable
         self._names = dict(reachable)
@@ -312,7 +312,7 @@ class SimDisk:
             return SimFile(self, path, self._inode(path))
         if path in self._names:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        self._check_folder(os.path.dirname(path), path)
+        self._check_folder(_folder(path), path)
         inode = _Inode()
         self._change("create", path, lambda names: names.update({path: inode}))
         return SimFile(self, path, inode)
@@ -338,8 +338,8 @@ class SimDisk:
 
     def list(self, path: str) -> list[str]:
         """Names in a folder, sorted."""
-        self._check_folder(path, path)
-        return sorted(os.path.basename(p) for p in self._names if os.path.dirname(p) == path)
+        self._check_folder(path or ".", path)
+        return sorted(os.path.basename(p) for p in self._names if _folder(p) == path)
 
     def exists(self, path: str) -> bool:
         """Whether it is there."""
@@ -349,15 +349,15 @@ class SimDisk:
         """Make a folder and its parents."""
         if self.exists(path):
             return
-        self.make_dir(os.path.dirname(path))
+        self.make_dir(_folder(path))
         self._change("make_dir", path, lambda names: names.update({path: None}))
 
     def sync_dir(self, path: str) -> None:
         """What changed in the folder survives a power cut."""
-        self._check_folder(path, path)
+        self._check_folder(path or ".", path)
 
         def sync() -> None:
-            for change in self._unsynced.pop(path, []):
+            for change in self._unsynced.pop(path or ".", []):
                 change(self._durable_names)
 
         self.operate("sync_dir", path, sync)
@@ -372,7 +372,7 @@ class SimDisk:
     def _change(self, name: str, path: str, change: _FolderChange) -> None:
         def whole() -> None:
             change(self._names)
-            self._unsynced.setdefault(os.path.dirname(path), []).append(change)
+            self._unsynced.setdefault(_folder(path), []).append(change)
 
         self.operate(name, path, whole)
 
@@ -387,5 +387,9 @@ class SimDisk:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
+def _folder(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
 def _is_root(path: str) -> bool:
-    return path in ("", "/", ".")
+    return path in ("/", ".")

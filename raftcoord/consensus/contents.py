@@ -77,16 +77,17 @@ class Contents:
 
     def reset(self, index: int, term: int, keep: bool) -> None:
         """The log starts over at (index, term); with `keep` the entries behind it stay."""
-        if keep:
-            first = self.entries[0][1] if self.entries else self.next
-            if not first - 1 <= index < self.next:
-                raise Inconsistent(f"the log starts over at {index}, which is not in it")
-            del self.entries[: max(0, index - first)]
-            if first > index:
-                self.entries.insert(0, (PLACEHOLDER, index, term))
-        else:
+        first = self.entries[0][1] if self.entries else self.next
+        if not keep:
             self.entries[:] = [(PLACEHOLDER, index, term)]
             self._lower(index)
+        elif index > self.last:
+            raise Inconsistent(f"the log starts over at {index}, which is not in it")
+        elif first <= index:
+            del self.entries[: index - first]
+        elif first == index + 1:
+            self.entries.insert(0, (PLACEHOLDER, index, term))
+        # Else the entries between are in files that were removed since: a later record says why.
         self.commit = max(self.commit, index)
 
     def _lower(self, index: int) -> None:

@@ -141,14 +141,15 @@ class Journal(Stream, pysyncobj.journal.Journal):
             # does not hold the snapshot's last entry gives way to it).
             follows = bool(self._entries) and self._entries[0][1] == marker.index + 1
             self._write_reset(marker.index, marker.term, follows)
+        self._append(Kind.BOOT, records.number(contents.boot + 1), guarded=True)
         contents.boot += 1
-        self._append(Kind.BOOT, records.number(contents.boot), guarded=True)
         job = self.take()
         assert job is not None
         job()
         self.taken(None)
 
-    # What the library calls: pysyncobj.journal.Journal.
+    # What the library calls: pysyncobj.journal.Journal. A record is appended before the contents
+    # change: where it opens a new file, that one's header says what was before it.
 
     def add(self, command: bytes, idx: int, term: int) -> None:
         """Append one entry; its index follows the last one's."""
@@ -171,9 +172,10 @@ class Journal(Stream, pysyncobj.journal.Journal):
         if entryFrom == len(self._entries):
             return
         index = self._entries[entryFrom][1]
+        assert index > self._contents.commit
+        self._append(Kind.TRUNCATE, records.number(index))
         self._contents.truncate(index)
         self._fall(index - 1)
-        self._append(Kind.TRUNCATE, records.number(index))
 
     @overload
     def __getitem__(self, item: int) -> Entry: ...
@@ -191,8 +193,8 @@ class Journal(Stream, pysyncobj.journal.Journal):
         if raftCommitIndex == contents.commit:
             return
         assert contents.commit < raftCommitIndex <= self._entries[-1][1]
-        contents.commit = raftCommitIndex
         self._append(Kind.COMMIT, records.number(raftCommitIndex), wants_sync=False)
+        contents.commit = raftCommitIndex
 
     def getRaftCommitIndex(self) -> int:
         """The commit index last noted."""
@@ -205,8 +207,8 @@ class Journal(Stream, pysyncobj.journal.Journal):
             return
         assert term >= contents.term
         assert term > contents.term or contents.vote is None, "a vote is given once in a term"
-        contents.term, contents.vote = term, votedForNodeId
         self._append(Kind.VOTE, records.vote(term, votedForNodeId), guarded=True)
+        contents.term, contents.vote = term, votedForNodeId
 
     def getCurrentTerm(self) -> int:
         """The term last noted."""
@@ -233,8 +235,8 @@ class Journal(Stream, pysyncobj.journal.Journal):
         """Note a snapshot that is whole and durable on disk."""
         snapshot = self._contents.snapshot
         assert snapshot is None or marker.index >= snapshot.index
-        self._contents.snapshot = marker
         self._append(Kind.SNAPSHOT, records.snapshot(marker), guarded=True)
+        self._contents.snapshot = marker
 
     def reset(self, index: int, term: int, keep_suffix: bool) -> None:
         """After the install of a leader's snapshot (index, term): the log starts over there.
@@ -247,16 +249,16 @@ class Journal(Stream, pysyncobj.journal.Journal):
         self._write_reset(index, term, keep)
 
     def _write_reset(self, index: int, term: int, keep: bool) -> None:
+        self._append(Kind.RESET, records.reset(index, term, keep), guarded=True)
         self._contents.reset(index, term, keep)
         if not keep:
             self._fall(0)
-        self._append(Kind.RESET, records.reset(index, term, keep), guarded=True)
 
     def heal(self) -> None:
         """Note that the log holds the leader's commit index again after its end was cut."""
         if self._contents.tail_cut:
-            self._contents.tail_cut = False
             self._append(Kind.HEALED, b"", guarded=True)
+            self._contents.tail_cut = False
 
     def forget(self, index: int) -> list[str]:
         """Entries below `index` leave memory; files that hold nothing else are removed.

@@ -104,6 +104,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
             and (self.term, self.vote) == (contents.term, contents.vote)
             and self.commit == contents.commit
             and self.snapshot == contents.snapshot
+            and (self.tail_cut or not contents.tail_cut)
         )
 
 

@@ -108,10 +108,10 @@ class Reader:
         """Close the file."""
         self._file.close()
 
-    def _take(self, count: int) -> bytes:
+    def _take(self, count: int, at: int) -> bytes:
         data = self._file.read(self.offset, count)
         if len(data) < count:
-            raise damaged(self.path, self.offset, "the file ends before its end mark")
+            raise damaged(self.path, at, "the file ends before its end mark")
         self.offset += count
         self.crc = crc32(data, self.crc)
         return data
@@ -119,7 +119,7 @@ class Reader:
     def _piece(self, length: int, crc: int, at: int) -> bytes:
         if length > _PIECE_LIMIT:
             raise damaged(self.path, at, "the length of a piece is damaged")
-        data = self._take(length)
+        data = self._take(length, at)
         if _piece_crc(at, data) != crc:
             raise damaged(self.path, at, "the piece is damaged")
         return data
@@ -130,7 +130,7 @@ class Reader:
         Raises:
             DataDamaged, UnknownFormat, ConfigInvalid: as `Snapshots.load`.
         """
-        prefix = self._take(_PREFIX.size)
+        prefix = self._take(_PREFIX.size, 0)
         magic, version, crc = _PREFIX.unpack(prefix)
         if magic != _MAGIC or crc != crc32(prefix[:12]):
             raise damaged(self.path, 0, "it does not begin as a snapshot does")
@@ -141,7 +141,7 @@ class Reader:
                 format=version,
             )
         at = self.offset
-        length, crc = _PIECE.unpack(self._take(_PIECE.size))
+        length, crc = _PIECE.unpack(self._take(_PIECE.size, at))
         head = self._piece(length, crc, at)
         try:
             meta = msgspec.msgpack.decode(head, type=SnapshotMeta)
@@ -164,12 +164,12 @@ class Reader:
         count = 0
         while True:
             at, crc_before = self.offset, self.crc
-            length, second = _PIECE.unpack(self._take(_PIECE.size))
+            length, second = _PIECE.unpack(self._take(_PIECE.size, at))
             if length == 0:
                 break
             yield self._piece(length, second, at)
             count += 1
-        size, crc = _TAIL.unpack(self._take(_TAIL.size))
+        size, crc = _TAIL.unpack(self._take(_TAIL.size, at))
         if (second, size, crc) != (count, self.offset, crc_before):
             raise damaged(self.path, at, "the end mark is damaged")
         if self._file.size() != self.offset:
