@@ -19,6 +19,7 @@ class Digests:
 
     def __init__(self) -> None:
         self._reported: dict[int, dict[str, int]] = {}
+        self._last_of: dict[str, int] = {}
         self.last: tuple[int, int] | None = None
 
     def mark(self, me: str, index: int, digest: int) -> None:
@@ -26,13 +27,17 @@ class Digests:
         self.last = (index, digest)
         self.report(me, index, digest)
 
-    def report(self, member: str, index: int, digest: int) -> None:
-        """A member said its digest."""
+    def report(self, member: str, index: int, digest: int) -> bool:
+        """A member said its digest; whether that was news."""
+        if self._last_of.get(member) == index:
+            return False
+        self._last_of[member] = index
         if index not in self._reported:
             if len(self._reported) >= _KEPT:
                 del self._reported[min(self._reported)]
             self._reported[index] = {}
         self._reported[index][member] = digest
+        return True
 
     def diverged(self, voters: frozenset[str]) -> Iterable[tuple[str, int]]:
         """(member, index) of those that differ from what a majority of the voters has."""

@@ -135,6 +135,25 @@ class WaitingCallers:
             for caller in callers
         ]
 
+    def superseded(self, index: int, term: int) -> list[tuple[Done, Outcome]]:
+        """The first entry of `term` was applied, at `index`. Terms never fall along a log, so no
+        entry of an older term can be committed behind it."""
+        behind = sorted(
+            known
+            for known, callers in self._by_index.items()
+            if known > index and any(caller.term < term for caller in callers)
+        )
+        told: list[tuple[Done, Outcome]] = []
+        for known in behind:
+            callers = self._by_index.pop(known)
+            told.extend(
+                (caller.done, refused(NO_LEADER)) for caller in callers if caller.term < term
+            )
+            kept = [caller for caller in callers if caller.term >= term]
+            if kept:
+                self._by_index[known] = kept
+        return told
+
     def covered(self, index: int) -> list[tuple[Done, Outcome]]:
         """A snapshot up to `index` was installed: what became of these entries is not in it."""
         outcome = unknown("a snapshot was installed over the entry")

@@ -1,7 +1,9 @@
 """One member's Raft, whole: the turn, the messages, membership, hand-over and snapshots."""
 
 import logging
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import LEADER
@@ -62,26 +64,37 @@ class Raft(Serving):
 
     def receive(self, node: PeerNode, message: msg.Message) -> None:
         """Adopt a higher term (§5.1), then do what the message's type asks."""
-        asks_only = isinstance(message, msg.PreVoteRequest | msg.Join)
-        if message.term > self.term and not asks_only:
-            self.follow(message.term, None)
-        _HANDLERS[type(message)](self, node, message)
-        self.host.wake()
+        with self._or_stop():
+            asks_only = isinstance(message, msg.PreVoteRequest | msg.Join)
+            if message.term > self.term and not asks_only:
+                self.follow(message.term, None)
+            _HANDLERS[type(message)](self, node, message)
+            self.host.wake()
 
     def connected(self, node: PeerNode) -> None:
         """Both sides start afresh."""
-        if self.role == LEADER:
-            self.restart_peer(node)
-        self.host.wake()
+        with self._or_stop():
+            if self.role == LEADER:
+                self.restart_peer(node)
+            self.host.wake()
 
     def disconnected(self, node: PeerNode) -> None:
         """A dead leader's connections close at once; a silent one is left to the timeout."""
-        self._sender.stop(node.id)
-        if self.role == LEADER:
-            self.restart_peer(node)
-        elif node == self.leader:
-            self.leader_vanished(node)
-        self.host.wake()
+        with self._or_stop():
+            self._sender.stop(node.id)
+            if self.role == LEADER:
+                self.restart_peer(node)
+            elif node == self.leader:
+                self.leader_vanished(node)
+            self.host.wake()
+
+    @contextmanager
+    def _or_stop(self) -> Iterator[None]:
+        """A consensus that lost its way in the middle of a message must not go on."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001  # it ends the process, with the traceback
+            self.stop_process(traceback.format_exc())
 
     def _lead(self) -> None:
         self.count_copies()

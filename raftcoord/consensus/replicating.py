@@ -32,13 +32,15 @@ class Replicating(Electing):
         self.peer_full: dict[str, bool] = {}
         self._in_flight: dict[str, int] = {}
         self._echoed: dict[str, int] = {}
+        self._told: dict[str, int] = {}
         self._round = 0
         self._recount = True
         super().__init__(*args, **options)  # type: ignore[arg-type]
 
     def become_leader(self) -> None:
         """Start with nothing known of the followers (Raft paper, §5.3)."""
-        self.owed, self.peer_full, self._in_flight, self._echoed = {}, {}, {}, {}
+        self.owed, self.peer_full, self._in_flight = {}, {}, {}
+        self._echoed, self._told = {}, {}
         self._recount = True
         self.lead_from_here()
         self.host.leader_changed()
@@ -73,9 +75,12 @@ class Replicating(Electing):
         for member, index in list(self.owed.items()):
             if index <= commit:
                 del self.owed[member]
-                node = PeerNode(member)
-                if node in self.linked and node in self.next_index:
-                    self._send_append(node, [])
+                self.push_commit(PeerNode(member), index)
+
+    def push_commit(self, node: PeerNode, index: int) -> None:
+        """Tell a follower that `index` is committed, unless it was told."""
+        if self._told.get(node.id, 0) < index and node in self.linked and node in self.next_index:
+            self._send_append(node, [])
 
     def hears_quorum(self) -> bool:
         """Whether a majority answered within the longest election timeout (finding 18)."""
@@ -136,6 +141,7 @@ class Replicating(Electing):
         if previous is None:
             self.send(node, msg.Heartbeat(term=self.term, round=self._round))
             return
+        self._told[node.id] = self.commit
         append = msg.Append(
             term=self.term,
             round=self._round,
@@ -153,6 +159,7 @@ class Replicating(Electing):
     def restart_peer(self, node: PeerNode) -> None:
         """What was under way to this follower is lost; begin behind what it acknowledged."""
         self._in_flight[node.id] = 0
+        self._told.pop(node.id, None)
         if node not in self.next_index:
             return
         if not self.same_folder(node):
@@ -198,7 +205,8 @@ class Replicating(Electing):
             done(index)
 
     def _compare_digests(self, member: str, index: int, digest: int) -> None:
-        self.digests.report(member, index, digest)
+        if not self.digests.report(member, index, digest):
+            return
         for differs, at in self.digests.diverged(self.voters):
             if differs == self.me:
                 self.stop_process(f"its state differs from the majority's at entry {at}")

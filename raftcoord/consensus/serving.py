@@ -65,6 +65,7 @@ class Serving(Replicating):
         self._paused = False
         self._tail_time = 0
         self._advance_index = 0
+        self._applied_term = 0
         journal: Any = options["journal"]
         settings: Any = options["settings"]
         self._asked = AskedLeader(journal.boot, settings.forward_patience)
@@ -254,6 +255,8 @@ class Serving(Replicating):
 
         def done(index: int | None) -> None:
             self.send(node, msg.ReadAnswer(term=self.term, id=m.id, index=index))
+            if index is not None:
+                self.push_commit(node, index)
             self.host.wake()
 
         if self.role == LEADER:
@@ -288,6 +291,10 @@ class Serving(Replicating):
             self._first_applied(index, term)
             for done, outcome in self._waiting.applied(index, term, applied.reply):
                 self._tell(done, outcome)
+            if term > self._applied_term:
+                self._applied_term = term
+                for done, outcome in self._waiting.superseded(index, term):
+                    self._tell(done, outcome)
             self.host.applied_entry(index, applied)
         if self.applied < self.commit:
             self.host.wake()

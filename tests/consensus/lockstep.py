@@ -31,7 +31,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(AnyMessage).decode
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """A member ended its process."""
 
 
