@@ -40,8 +40,15 @@ class Deadlines:
         """The key has no deadline any more."""
         self._ledger.unset(self.armed, key)
 
+    def is_armed(self, entry: Entry) -> bool:
+        """Whether this very entry still stands."""
+        return self.armed.get(entry[2]) is entry
+
     def first(self) -> Entry | None:
-        """The entry that is due first. Not to be called while its unit can still be undone."""
+        """The entry that is due first.
+
+        Not to be called within a unit: an undo could not bring back what is dropped here.
+        """
         best = self._first_of(self._heap)
         if self._former:
             other = self._first_of(self._former)

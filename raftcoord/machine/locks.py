@@ -200,13 +200,15 @@ class Locks:
         waiter, clock = self.queues.waiters.rows[sequence], self._ledger.clock
         over = tuple([asked.request for asked in waiter.asked if asked.ends <= clock])
         lock = self.table.rows[waiter.name]
-        error = self._held_error(waiter.name, lock, queued=waiter.previous != 0)
+        others = lock.waiting - 1
+        error = self._held_error(waiter.name, lock, others, queued=waiter.previous != 0)
         self._leave(sequence, waiter, over, error)
 
     def waiter_gone(self, sequence: int) -> None:
         """The session of a waiter has ended."""
         waiter = self.queues.waiters.rows[sequence]
-        self._leave(sequence, waiter, waiter.requests(), self._late(waiter))
+        others = self.table.rows[waiter.name].waiting - 1
+        self._leave(sequence, waiter, waiter.requests(), self._late(waiter, others))
 
     # The parts.
 
@@ -228,7 +230,7 @@ class Locks:
             raise refusals.already_held(name, self.grants.view(lock.token, grant))
         queued = self.queues.anybody(lock)
         if grant is not None or queued:
-            raise self._held_error(name, lock, queued=queued)
+            raise self._held_error(name, lock, lock.waiting, queued=queued)
 
     def _take(
         self,
@@ -256,7 +258,7 @@ class Locks:
             self._sessions.check_room(holder.session)
         former = self.queues.place(name, holder)
         if former is not None:  # over, but not collected yet: it has lost its place
-            self._leave(*former, former[1].requests(), self._held_error(name, lock, queued=True))
+            self._leave(*former, former[1].requests(), self._late(former[1], lock.waiting - 1))
             lock = self.table.rows[name]
         lock = self.queues.append(name, lock, holder, command.ttl, command.meta, asked)
         self._ledger.put(self.table, name, lock)
@@ -293,18 +295,18 @@ class Locks:
             alive = self.queues.lives(waiter)
             lock = self.queues.remove(lock, sequence)
             if alive:
-                token = self._grant_to(waiter)
+                token = self._grant_to(waiter, lock.waiting)
                 granted = Lock(token, lock.head, lock.tail, lock.waiting)
                 self._ledger.put(self.table, name, granted)
                 return
-            self._tell(waiter, waiter.requests(), self._late(waiter))
+            self._tell(waiter, waiter.requests(), self._late(waiter, lock.waiting))
         self._ledger.delete(self.table, name)
 
-    def _grant_to(self, waiter: Waiter) -> int:
+    def _grant_to(self, waiter: Waiter, others: int) -> int:
         clock = self._ledger.clock
         late = tuple([asked.request for asked in waiter.asked if asked.ends <= clock])
         if late:
-            self._tell(waiter, late, self._late(waiter))
+            self._tell(waiter, late, self._late(waiter, others))
         requests = tuple([asked.request for asked in waiter.asked if asked.ends > clock])
         reply = self.grants.give(waiter.name, waiter.holder, waiter.ttl, waiter.meta, requests)
         self._answers.settle(requests, reply)
@@ -329,18 +331,17 @@ class Locks:
     def _asked(self, command: AcquireLock, envelope: Envelope) -> Asked:
         return Asked(_request(envelope), self._ledger.clock + min(command.wait, bounds.WAIT))
 
-    def _held_error(self, name: str, lock: Lock, *, queued: bool) -> LockHeld:
+    def _held_error(self, name: str, lock: Lock, others: int, *, queued: bool) -> LockHeld:
         grant = self.grants.live(lock.token)
         view = None if grant is None else self.grants.view(lock.token, grant)
-        return refusals.held(name, view, lock.waiting, queued=queued)
+        return refusals.held(name, view, others, queued=queued)
 
-    def _late(self, waiter: Waiter) -> RaftcoordError:
+    def _late(self, waiter: Waiter, others: int) -> RaftcoordError:
         """What a waiter is told whose session or wait is over when its turn comes."""
         session = waiter.holder.session
         if session is not None and self._sessions.live(session) is None:
             return refusals.session_gone(session)
-        lock = self.table.rows[waiter.name]
-        return refusals.held(waiter.name, None, lock.waiting, queued=waiter.previous != 0)
+        return refusals.held(waiter.name, None, others, queued=waiter.previous != 0)
 
     def rebuild(self) -> None:
         """Make the indexes from the tables."""

@@ -10,7 +10,10 @@ before their lease is over."""
 
 
 def held(name: str, holder: HolderView | None, waiting: int, *, queued: bool) -> LockHeld:
-    """Somebody has the lock (`holder`), or others wait before the caller (`queued`)."""
+    """Somebody has the lock (`holder`), or others wait before the caller (`queued`).
+
+    `waiting` counts the others who wait.
+    """
     left = RETRY_AFTER if holder is None else min(holder.expires_in, RETRY_AFTER)
     who = "free for the first of its queue" if holder is None else f"held by {holder.owner}"
     holders = []
@@ -24,7 +27,7 @@ def held(name: str, holder: HolderView | None, waiting: int, *, queued: bool) ->
             }
         )
     return LockHeld(
-        f"lock {name} is {who}; {waiting} waiting",
+        f"lock {name} is {who}; others waiting: {waiting}",
         name=name,
         reason="queued" if queued else "held",
         holders=holders,

@@ -74,6 +74,10 @@ CHANGES_PER_ENTRY = 4_096
 Handler = Callable[[Any, Envelope], Reply]
 
 
+class LateRefusalError(Exception):
+    """A refusal that was raised after something had changed: a bug."""
+
+
 class Applied(NamedTuple):
     """What became of an entry.
 
@@ -93,7 +97,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.applied = 0
-        self._ledger = Ledger()
+        self._ledger = ledger = Ledger()
         self._deadlines = Deadlines(self._ledger)
         self._alarms = Alarms(self._ledger)
         self.answers = Answers(self._ledger, self._deadlines)
@@ -110,7 +114,7 @@ class Machine:
             "gateway": self.answers.expire,
         }
         self._handlers: dict[type, Handler] = {
-            AdvanceClock: self._advance_clock,
+            AdvanceClock: lambda command, envelope: ClockAdvanced(ledger.clock),
             OpenSession: self.sessions.open,
             KeepAlive: self.sessions.keep_alive,
             CloseSession: self.sessions.close,
@@ -258,7 +262,8 @@ class Machine:
             mark, (kind, which) = ledger.mark(), entry[2]
             try:
                 self._due[kind](which)
-                assert self._deadlines.first() is not entry, "it is still due"
+                if self._deadlines.is_armed(entry):
+                    raise RuntimeError("it is still due")
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - a bug must not stop what others wait for
@@ -266,36 +271,59 @@ class Machine:
                 self._deadlines.disarm(entry[2])
 
     def _answer(self, index: int, envelope: Envelope) -> Reply | RaftcoordError:
-        if envelope.seq == 0:
-            return self._run(index, envelope)
-        try:
-            known = self.answers.recall(envelope)
-        except (Stale, Overloaded) as error:
-            return error.with_traceback(None)
-        if known is not None:
-            return known
-        self.answers.note(envelope)
-        reply = self._run(index, envelope)
-        self.answers.remember(envelope, reply)
+        tag = str(envelope.command.__struct_config__.tag)
+        keyed = envelope.seq != 0
+        if keyed:
+            known = self._unit(index, tag, self._recall, envelope)
+            if known is not None:
+                return known
+        reply = self._unit(index, tag, self._execute, envelope)
+        assert reply is not None
+        if keyed and isinstance(reply, InternalError):
+            self._unit(index, tag, lambda it: self.answers.remember(it, reply), envelope)
         return reply
 
-    def _run(self, index: int, envelope: Envelope) -> Reply | RaftcoordError:
-        mark, command = self._ledger.mark(), envelope.command
+    def _unit(
+        self,
+        index: int,
+        what: str,
+        action: Callable[[Envelope], Reply | RaftcoordError | None],
+        envelope: Envelope,
+    ) -> Reply | RaftcoordError | None:
+        """Do it whole or, where it meets a bug, not at all."""
+        mark = self._ledger.mark()
         try:
-            return self._handlers[type(command)](command, envelope)
+            return action(envelope)
         except MemoryError:
             raise
-        except RaftcoordError as error:
-            if not self._ledger.changed_since(mark):
-                return error.with_traceback(None)
-            bug: Exception = error
         except Exception as error:  # noqa: BLE001 - a bug must not stop the log
-            bug = error
-        self._undo(mark, index, str(command.__struct_config__.tag), bug)
+            self._undo(mark, index, what, error)
         return InternalError(
             f"applying entry {index} failed and was undone: this is a bug, please report it",
             index=index,
         )
+
+    def _recall(self, envelope: Envelope) -> Reply | RaftcoordError | None:
+        try:
+            known = self.answers.recall(envelope)
+        except (Stale, Overloaded) as error:
+            return error.with_traceback(None)
+        if known is None:
+            self.answers.note(envelope)
+        return known
+
+    def _execute(self, envelope: Envelope) -> Reply | RaftcoordError:
+        command, before = envelope.command, self._ledger.mark()
+        reply: Reply | RaftcoordError
+        try:
+            reply = self._handlers[type(command)](command, envelope)
+        except RaftcoordError as error:
+            if self._ledger.changed_since(before):
+                raise LateRefusalError(error.slug) from error
+            reply = error.with_traceback(None)
+        if envelope.seq:
+            self.answers.remember(envelope, reply)
+        return reply
 
     def _undo(self, mark: Mark, index: int, what: str, error: Exception) -> None:
         """Take a unit back and raise the alarm."""
@@ -304,6 +332,3 @@ class Machine:
         name = type(error).__name__
         self._alarms.raise_alarm(Alarm(index, what, name))
         self._ledger.emit("alarm", what, AlarmRaised(index, name, trace))
-
-    def _advance_clock(self, command: AdvanceClock, envelope: Envelope) -> ClockAdvanced:
-        return ClockAdvanced(self.clock)
