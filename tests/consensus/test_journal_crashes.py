@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.simulation.disk import kill_at
+from raftcoord.consensus.journal import Journal
 from tests.consensus.journal_world import FOLDER, NothingKept, Step, World, killed
 
 STORIES: dict[str, list[Step]] = {
@@ -174,17 +175,11 @@ def test_killed_at_every_operation_of_its_making() -> None:
                 world.disk.hook = kill_at(number, moment)
                 killed(world.create)
                 world.crash(cut)
-                if world.journal.exists(world.edges, FOLDER) if world.journal else there(world):
+                if Journal.exists(world.edges, FOLDER):
                     world.open()
                 else:
                     world.create()
                 world.check()
-
-
-def there(world: World) -> bool:
-    from raftcoord.consensus.journal import Journal
-
-    return Journal.exists(world.edges, FOLDER)
 
 
 STEPS = st.one_of(
