@@ -59,7 +59,6 @@ def reopen(disk: Disk, folder: str, found: Recovered, segment_bytes: int) -> Seg
         _remove(disk, found.leftovers)
     found.number, found.end = found.highest, len(data)
     contents.begin(found.number)
-    found.chain.append(found.number)
     segment = Segment(folder, found.number, size)
     segment.allocated = size
     segment.file = disk.open(segment.path)

@@ -28,9 +28,7 @@ class Recovered:
         header: of the last file.
         contents: what all records add up to.
         number, end: the last file, and where its records end.
-        size: that file's length in bytes.
         cut: whether something behind `end` was left out, and of which sort.
-        chain: the files that count, oldest first.
         leftovers: files that do not count and can be removed.
         highest: the highest number of any file.
     """
@@ -39,9 +37,7 @@ class Recovered:
     contents: Contents
     number: int
     end: int
-    size: int
     cut: Cut
-    chain: list[int]
     leftovers: list[str]
     highest: int
 
@@ -94,20 +90,15 @@ class _Reader:
                 cut = self._judge_headless(number, cut)
         self._check(contents, headers[chain[0]][0], chain, end)
         kept = {segments.name(number) for number in chain}
+        ours = {n: at for n in names if (at := segments.number_of(n.removesuffix(".tmp")))}
         return Recovered(
             header=headers[last][0],
             contents=contents,
             number=last,
             end=end,
-            size=len(data),
             cut=cut,
-            chain=chain,
-            leftovers=[
-                f"{self.folder}/{name}"
-                for name in names
-                if segments.number_of(name.removesuffix(".tmp")) is not None and name not in kept
-            ],
-            highest=numbers[-1],
+            leftovers=[f"{self.folder}/{name}" for name in ours if name not in kept],
+            highest=max(ours.values()),
         )
 
     def _path(self, number: int) -> str:

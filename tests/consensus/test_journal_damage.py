@@ -163,6 +163,30 @@ def test_a_damaged_header_of_an_unmarked_file_is_cut_and_told() -> None:
     assert world.open().tail_cut
 
 
+@pytest.mark.parametrize("adds", [2, 12])
+def test_damage_is_told_though_the_open_was_killed(adds: int) -> None:
+    """Adds enough for one batch in the first file, or for one that begins the second."""
+
+    def damage() -> World:
+        world = made(("add", 1), ("sync",), ("add", adds, 300), ("sync",))
+        world.crash()
+        number = world.journal._segment.number
+        world.disk.flip(file(number), 30 if number == 2 else world.journal._offset - 5)
+        return world
+
+    twin = damage()
+    first = twin.disk.operations + 1
+    assert twin.open().tail_cut
+    for number in range(first, twin.disk.operations + 1):
+        for moment in ("before", "middle", "after"):
+            for cut in (None, NothingKept(), Random(1), Random(2)):
+                world = damage()
+                world.disk.hook = kill_at(number, moment)
+                killed(lambda w=world: w.open() and None)
+                world.crash(cut)
+                assert world.open().tail_cut
+
+
 def test_a_missing_file_refuses() -> None:
     for number in (1, 2):
         world = made(("add", 40, 300), ("sync",))
