@@ -77,6 +77,11 @@ class Replicating(Electing):
                 del self.owed[member]
                 self.push_commit(PeerNode(member), index)
 
+    def has_room(self) -> bool:
+        """Whether this node's disk, and those of a majority, take more entries."""
+        full = {member for member, is_full in self.peer_full.items() if is_full}
+        return not self.log.full and is_quorum(self.voters - full, self.voters)
+
     def push_commit(self, node: PeerNode, index: int) -> None:
         """Tell a follower that `index` is committed, unless it was told."""
         if self._told.get(node.id, 0) < index and node in self.linked and node in self.next_index:

@@ -166,8 +166,9 @@ class Serving(Replicating):
     def _append_queued(self) -> None:
         now = self._clock.read(self.now())
         index = self.last().index
+        room = self.has_room()
         for proposal in self._queue.take(APPEND_SLICE):
-            if self.log.full:
+            if not room:
                 self._refuse(proposal, STORAGE_FULL)
                 continue
             if index - self.commit >= self.settings.backlog:
