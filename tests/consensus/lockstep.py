@@ -3,196 +3,52 @@
 Nothing moves unless the test says so: `tick` gives members a turn, `deliver` hands over messages
 of one link in order, and syncs of the journal are done at once unless the member's disk is held.
 Time is a number. The disks are simulated; the journals on them are the product's.
+
+A connection that is `cut` is silent and nobody is told, as when a machine or a cable dies; one
+that is closed (`close`, `kill`) is told to both sides, as when a process dies.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NoReturn
-
-import msgpack
-import msgspec
-from pysyncobj.transport import Transport
+from collections.abc import Callable
+from random import Random
+from typing import Any
 
 from chaos.simulation.disk import SimDisk
 from raftcoord.consensus.core import CONFIGURATION, LEADER, NO_OP, CoreSettings
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
-from raftcoord.consensus.messages import AnyMessage, Message
+from raftcoord.consensus.messages import Message
 from raftcoord.consensus.peers import PeerNode
+from raftcoord.consensus.proposals import Outcome
 from raftcoord.consensus.raft import Raft
 from raftcoord.consensus.serving import stamp
 from raftcoord.consensus.snapshots import Snapshots
+from tests.consensus.lockstep_edges import Host, Link, Log, StepEdges, Stopped, Wire
+
+__all__ = ["Log", "Stopped", "World", "acknowledged", "kinds"]
 
 CLUSTER = "lockstep"
+JOURNAL, SNAPSHOTS = "data/journal", "data/snapshots"
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(AnyMessage).decode
+class NothingKept(Random):
+    """The worst power cut: not one unsynced byte reached the disk."""
 
-
-class Stopped(BaseException):
-    """A member ended its process."""
-
-
-@dataclass
-class Applied:
-    """What the test's machine answers."""
-
-    reply: Any
-
-
-class Log:
-    """A machine that remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.clock = 0
-        self.seen: list[bytes] = []
-        self.fail_on: bytes | None = None
-
-    def apply(self, index: int, term: int, time: int, payload: bytes) -> Applied:
-        """Remember the payload; answer it."""
-        self.clock = max(self.clock, time)
-        if payload:
-            self.seen.append(payload)
-        return Applied(payload)
-
-    def next_deadline(self) -> int | None:
-        """Nothing is ever due."""
-        return None
-
-    def pack(self) -> Iterator[bytes]:
-        """The payloads in chunks of two."""
-        for start in range(0, len(self.seen), 2):
-            yield msgpack.packb([self.clock, self.seen[start : start + 2]])
-
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        """Take them back."""
-        clock, seen = 0, []
-        for chunk in chunks:
-            clock, part = msgpack.unpackb(chunk)
-            seen.extend(part)
-        self.clock, self.seen = clock, seen
-
-    def digest(self) -> int:
-        """Changes with every payload."""
-        return hash(tuple(self.seen)) & 0xFFFFFFFF
-
-
-class StepEdges:
-    """Edges whose blocking jobs run at once, or when the test lets them."""
-
-    def __init__(self, world: "World", disk: SimDisk) -> None:
-        self.disk = disk
-        self.held: deque[tuple[Callable[[], Any], Callable[..., None]]] = deque()
-        self.hold = False
-        self._world = world
-        self._draw = 0
-
-    def monotonic(self) -> float:
-        """The world's time."""
-        return self._world.now
+    def randint(self, a: int, b: int) -> int:
+        return a
 
     def random(self) -> float:
-        """Always the middle: elections happen when the test says so."""
-        return 0.5
-
-    def random_bytes(self, count: int) -> bytes:
-        """Different every time."""
-        self._draw += 1
-        return self._draw.to_bytes(count, "big")
-
-    def run(self, job: Any, done: Any, *, lane: str = "journal") -> None:
-        """At once, unless held."""
-        self.held.append((job, done))
-        if not self.hold:
-            self.let_go()
-
-    def let_go(self, count: int | None = None) -> None:
-        """Run what was held."""
-        while self.held and count != 0:
-            job, done = self.held.popleft()
-            try:
-                result, error = job(), None
-            except OSError as failure:
-                result, error = None, failure
-            done(result, error)
-            count = None if count is None else count - 1
-
-    def fork(self, job: Callable[[], None], done: Callable[[int], None]) -> None:
-        """Here and now."""
-        job()
-        done(0)
-
-    def stop(self, reason: str) -> NoReturn:
-        """The test sees why."""
-        raise Stopped(reason)
+        return 1.0
 
 
-@dataclass
-class Link:
-    """The other end of a connection."""
-
-    id: str
-    incarnation: int
-    boot: int
+def acknowledged(outcomes: list[Outcome]) -> list[str]:
+    """What callers were told to be applied."""
+    return [outcome.reply.decode() for outcome in outcomes if outcome.kind == "applied"]
 
 
-class Wire(Transport):
-    """Stands where the peer transport stands."""
-
-    def __init__(self, world: "World", me: str) -> None:
-        super().__init__(None, None, [])
-        self.world, self.me = world, me
-        self.counters: dict[str, int] = {}
-
-    @property
-    def connected(self) -> set[str]:
-        """Everybody alive who is not cut off."""
-        return {
-            name
-            for name in self.world.members
-            if name != self.me and (self.me, name) not in self.world.cuts
-        }
-
-    def connection(self, name: str) -> Link | None:
-        """Who is at the other end."""
-        member = self.world.members.get(name)
-        if member is None or name not in self.connected:
-            return None
-        return Link(name, member.journal.incarnation, member.journal.boot)
-
-    def add_peer(self, name: str, address: Any) -> None:
-        """Links are the world's."""
-
-    def drop_peer(self, name: str) -> None:
-        """Links are the world's."""
-
-    def send(self, node: PeerNode, message: Message) -> bool:
-        """Into the link's queue, as bytes would go."""
-        if (self.me, node.id) not in self.world.cuts:
-            self.world.links[self.me, node.id].append(_decode(_encode(message)))
-        return True
-
-
-class Host:
-    """Remembers what the core told."""
-
-    def __init__(self) -> None:
-        self.installs = 0
-
-    def applied_entry(self, index: int, applied: Any) -> None:
-        """Not of interest here."""
-
-    def installed(self) -> None:
-        """A snapshot of the leader's was installed."""
-        self.installs += 1
-
-    def leader_changed(self) -> None:
-        """Not of interest here."""
-
-    def wake(self) -> None:
-        """Turns come from the test."""
+def kinds(outcomes: list[Outcome]) -> list[str]:
+    """In one word each, how they ended."""
+    return [outcome.kind for outcome in outcomes]
 
 
 class Running:
@@ -201,13 +57,13 @@ class Running:
     def __init__(self, world: "World", name: str, disk: SimDisk) -> None:
         self.world, self.name, self.disk = world, name, disk
         self.edges = StepEdges(world, disk)
-        self.machine = Log()
+        self.machine: Any = world.machine()
         self.host = Host()
         self.wire = Wire(world, name)
         self.journal = Journal.open(
-            self.edges, "data/journal", cluster=CLUSTER, node=name, segment_bytes=world.segment
+            self.edges, JOURNAL, cluster=CLUSTER, node=name, segment_bytes=world.segment
         )
-        self.snapshots = Snapshots(self.edges, "data/snapshots", cluster=CLUSTER)
+        self.snapshots = Snapshots(self.edges, SNAPSHOTS, cluster=CLUSTER)
         self.raft = Raft(
             name,
             journal=self.journal,
@@ -227,7 +83,7 @@ class Running:
 
     def sync(self) -> None:
         """Start a sync where one is due and none is out."""
-        if self._job_out:
+        if self._job_out or not self.journal.dirty:
             return
         job = self.journal.take()
         if job is not None:
@@ -242,15 +98,29 @@ class Running:
 
 
 class World:
-    """Members, links, and a time that only the test moves."""
+    """Members, links, and a time that only the test moves.
+
+    Args:
+        names: who runs, one letter each.
+        voters: the first configuration, where it is not all of them.
+        core: settings of the core.
+    """
 
     def __init__(
-        self, names: str = "ABC", *, voters: str | None = None, segment: int = 1 << 16, **core: Any
+        self,
+        names: str = "ABC",
+        *,
+        voters: str | None = None,
+        segment: int = 1 << 16,
+        machine: Callable[[], Any] = Log,
+        **core: Any,
     ) -> None:
         self.now = 1000.0
         self.segment = segment
+        self.machine = machine
         self.settings = CoreSettings(**core)
         self.links: dict[tuple[str, str], deque[Message]] = defaultdict(deque)
+        self.ends: dict[tuple[str, str], Link] = {}
         self.cuts: set[tuple[str, str]] = set()
         self.members: dict[str, Running] = {}
         self.disks: dict[str, SimDisk] = {}
@@ -260,7 +130,8 @@ class World:
         for name in names:
             self.create(name)
             self.start(name)
-        self.connect_all()
+
+    # Members.
 
     def create(self, name: str, *, incarnation: int = 0) -> None:
         """A new folder; with an incarnation it is a joiner's, else a first member's."""
@@ -272,7 +143,7 @@ class World:
         disk.make_dir("data")
         Journal.create(
             edges,
-            "data/journal",
+            JOURNAL,
             cluster=CLUSTER,
             node=name,
             incarnation=incarnation,
@@ -282,36 +153,71 @@ class World:
         )
 
     def start(self, name: str) -> Running:
-        """Run a member on its disk."""
+        """Run a member on its disk, linked with everybody from whom it is not cut."""
         self.members[name] = Running(self, name, self.disks[name])
+        for other in sorted(self.members):
+            if other != name and (name, other) not in self.cuts:
+                self._link(name, other)
         return self.members[name]
 
-    def kill(self, name: str) -> None:
-        """End a member as SIGKILL does; its connections close."""
-        del self.members[name]
-        self.disks[name].crash()
-        for a, b in list(self.links):
-            if name in (a, b):
-                self.links[a, b].clear()
-        for other in self.members.values():
-            other.wire._onNodeDisconnected(PeerNode(name))
+    def join(self, name: str, incarnation: int) -> Running:
+        """Run a new, empty folder under this name; an old one is thrown away."""
+        if name in self.members:
+            self.kill(name)
+        self.create(name, incarnation=incarnation)
+        return self.start(name)
 
-    def connect(self, a: str, b: str) -> None:
-        """Make a fresh connection between two members."""
+    def kill(self, name: str, *, power: bool = False) -> None:
+        """End a member as SIGKILL does, or as losing power at the worst moment; its connections
+        close."""
+        del self.members[name]
+        self.disks[name].crash(NothingKept(), power=power)
+        for other in list(self.disks):
+            self._unlink(name, other)
+
+    def restart(self, name: str, *, power: bool = False) -> Running:
+        """Kill it and start it again."""
+        self.kill(name, power=power)
+        return self.start(name)
+
+    def damage(self, name: str, payload: str) -> None:
+        """Flip a bit of a payload where it lies in the journal of a member that is not running."""
+        disk = self.disks[name]
+        for file in reversed(disk.list(JOURNAL)):
+            at = disk.content(f"{JOURNAL}/{file}").rfind(payload.encode())
+            if at >= 0:
+                disk.flip(f"{JOURNAL}/{file}", at)
+                return
+        raise AssertionError(f"{payload} is not in the journal of {name}")
+
+    def __getitem__(self, name: str) -> Raft:
+        return self.members[name].raft
+
+    # Connections.
+
+    def _link(self, a: str, b: str) -> None:
         for x, y in ((a, b), (b, a)):
             self.links[x, y].clear()
             self.cuts.discard((x, y))
+            journal = self.members[y].journal
+            self.ends[x, y] = Link(y, journal.incarnation, journal.boot)
         for x, y in ((a, b), (b, a)):
-            if x in self.members:
-                self.members[x].wire._onNodeConnected(PeerNode(y))
+            self.members[x].wire._onNodeConnected(PeerNode(y))
 
-    def connect_all(self) -> None:
-        """Between all of them."""
-        names = sorted(self.members)
-        for a in names:
-            for b in names:
-                if a < b:
-                    self.connect(a, b)
+    def _unlink(self, a: str, b: str) -> None:
+        for x, y in ((a, b), (b, a)):
+            self.links[x, y].clear()
+            if self.ends.pop((x, y), None) is not None and x in self.members:
+                self.members[x].wire._onNodeDisconnected(PeerNode(y))
+
+    def connect(self, a: str, b: str) -> None:
+        """A fresh connection between two members takes the place of the one there was."""
+        self._unlink(a, b)
+        self._link(a, b)
+
+    def close(self, a: str, b: str) -> None:
+        """The connection between two members ends; both see it."""
+        self._unlink(a, b)
 
     def cut(self, a: str, b: str) -> None:
         """Silence both ways; nobody is told."""
@@ -325,8 +231,18 @@ class World:
             if other != name:
                 self.cut(name, other)
 
-    def __getitem__(self, name: str) -> Raft:
-        return self.members[name].raft
+    def heal(self, name: str) -> None:
+        """Connect it with everybody again."""
+        for other in sorted(self.members):
+            if other != name:
+                self.connect(name, other)
+
+    def drop(self, a: str, *others: str) -> None:
+        """Lose what is under way from a to the others."""
+        for b in others:
+            self.links[a, b].clear()
+
+    # Time and messages.
 
     def tick(self, *names: str, dt: float = 0.0) -> None:
         """Let time pass, then give the members a turn."""
@@ -338,24 +254,35 @@ class World:
         """Hand over messages from a to b, in order."""
         queue, done = self.links[a, b], 0
         while queue and (count is None or done < count):
-            message = queue.popleft()
             done += 1
-            if b in self.members:
-                self.members[b].wire._onMessageReceived(PeerNode(a), message)
-                self.members[b].sync()
+            self.hand(a, b, queue.popleft())
         return done
+
+    def hand(self, a: str, b: str, message: Message) -> None:
+        """Hand over one message from a to b, wherever it comes from."""
+        if b in self.members:
+            self.members[b].wire._onMessageReceived(PeerNode(a), message)
+            self.members[b].sync()
+
+    def under_way(self, a: str, b: str) -> list[Message]:
+        """What was sent from a to b and not delivered yet."""
+        return list(self.links[a, b])
+
+    def exchange(self, names: str | None = None, *, rounds: int = 3) -> None:
+        """Deliver everything among the named members, with turns between; no time passes."""
+        chosen = sorted(names or self.members)
+        for _ in range(rounds):
+            for a in chosen:
+                for b in chosen:
+                    if a != b:
+                        self.deliver(a, b)
+            self.tick(*chosen)
 
     def pump(self, names: str | None = None, *, rounds: int = 10, dt: float = 0.06) -> None:
         """Run the named members as a healthy component for a while."""
-        chosen = sorted(names or self.members)
         for _ in range(rounds):
-            self.tick(*chosen, dt=dt)
-            for _ in range(3):
-                for a in chosen:
-                    for b in chosen:
-                        if a != b:
-                            self.deliver(a, b)
-                self.tick(*chosen)
+            self.tick(*sorted(names or self.members), dt=dt)
+            self.exchange(names)
 
     def campaign(self, name: str) -> None:
         """Let its election deadline be over; others have heard no leader for long."""
@@ -367,29 +294,41 @@ class World:
         self.tick(name)
 
     def elect(self, name: str, among: str | None = None) -> None:
-        """Make it leader of the named component."""
-        chosen = sorted(among or self.members)
+        """Make it leader of the named component, and let it commit its first entry."""
         self.campaign(name)
-        for _ in range(6):
-            for a in chosen:
-                for b in chosen:
-                    if a != b:
-                        self.deliver(a, b)
-            self.tick(*chosen)
+        self.exchange(among, rounds=6)
         assert self[name].role == LEADER, f"{name} was not elected"
 
-    def propose(self, name: str, *payloads: str) -> list[Any]:
+    # What callers do and see.
+
+    def propose(self, name: str, *payloads: str) -> list[Outcome]:
         """Propose at a member; outcomes appear in the list as they come."""
-        outcomes: list[Any] = []
+        outcomes: list[Outcome] = []
         for payload in payloads:
             self[name].propose(payload.encode(), outcomes.append)
         self.tick(name)
         return outcomes
 
-    def entries(self, name: str) -> list[tuple[int, int, bytes]]:
-        """(index, term, payload) of a member's log."""
-        return [(index, term, command[9:]) for command, index, term in self[name].log[:]]
+    def read(self, name: str) -> list[int | None]:
+        """Ask a member for a read; its answer appears in the list."""
+        answers: list[int | None] = []
+        self[name].read(answers.append)
+        self.tick(name)
+        return answers
 
     def seen(self, name: str) -> list[str]:
         """What a member's machine was given."""
         return [payload.decode() for payload in self.members[name].machine.seen]
+
+    def terms(self, name: str) -> list[tuple[int, int]]:
+        """(index, term) of the entries of a member's log."""
+        return [(index, term) for _, index, term in self[name].log[:]]
+
+    def holds(self, name: str, payload: str) -> bool:
+        """Whether a member's log has an entry with this payload."""
+        return any(command[9:] == payload.encode() for command, _, _ in self[name].log[:])
+
+    @property
+    def leaders(self) -> str:
+        """Who leads, each of its own term."""
+        return "".join(n for n in sorted(self.members) if self[n].role == LEADER)
