@@ -30,7 +30,7 @@ __all__ = ["PeerAddress", "PeerConnection", "PeerNode", "PeerTransport"]
 
 _LOG = logging.getLogger(__name__)
 _COUNTED = (
-    *("frames_in", "frames_out", "bytes_in", "bytes_out", "connections", "calls", "calls_failed"),
+    *("frames_in", "frames_out", "bytes_in", "bytes_out", "connections", "calls"),
     *("dropped_sends", "slow_peers", "broken_length", "broken_checksum", "broken_body"),
     *("refused_magic", "refused_version", "refused_malformed", "refused_cluster", "refused_target"),
     *("refused_self", "refused_secret", "refused_timeout", "refused_closed", "refused_full"),
@@ -301,7 +301,6 @@ class PeerTransport(Transport):
             self._onNodeDisconnected(connection.node)
             self._on_wake()
         elif peer is not None and peer.calling is connection:
-            self.counters["calls_failed"] += 1
             peer.failed()
 
     # Within.
