@@ -1,0 +1,1 @@
+"""Tests of the three small classes against the front door."""
