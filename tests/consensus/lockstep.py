@@ -140,7 +140,6 @@ class World:
         base = [(NO_OP, 0, 0)]
         if not incarnation:
             base.append((stamp(CONFIGURATION, 0, encode_configuration(self.first)), 1, 0))
-        disk.make_dir("data")
         Journal.create(
             edges,
             JOURNAL,
