@@ -242,7 +242,9 @@ class World:
         if job is None:
             return
         upto, position = len(self.history) - 1, self.journal.position
+        used = self.disk.used()
         job()
+        assert self.disk.used() == used, "a write needed room that was not reserved"
         self.journal.taken(None)
         assert not self.journal.dirty
         assert self.journal.synced == position

@@ -1,5 +1,6 @@
 """What is refused, what is cut, and what the node is told about it."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from chaos.simulation.disk import SECTOR, kill_at
 from raftcoord.consensus import records, segments
 from raftcoord.consensus.journal import Journal
-from raftcoord.consensus.records import Kind
+from raftcoord.consensus.records import Kind, SnapshotMarker
 from raftcoord.errors import ConfigInvalid, DataDamaged, DataMissing, UnknownFormat
 from tests.consensus.journal_world import CLUSTER, FOLDER, NODE, NothingKept, World, killed
 
@@ -185,6 +186,71 @@ def test_damage_is_told_though_the_open_was_killed(adds: int) -> None:
                 killed(lambda w=world: w.open() and None)
                 world.crash(cut)
                 assert world.open().tail_cut
+
+
+def marked(world: World) -> None:
+    world.journal.mark_snapshot(SnapshotMarker(2, 0, "s", 1, 1))
+
+
+def reset(world: World) -> None:
+    marked(world)
+    world.sync()
+    world.journal.reset(2, 0, True)
+
+
+def healed(world: World) -> None:
+    world.journal._contents.tail_cut = True
+    world.journal.heal()
+
+
+def booted(world: World) -> None:
+    world.crash()
+    world.open()
+
+
+@pytest.mark.parametrize("what", [marked, reset, healed, booted])
+def test_what_is_guarded_refuses_even_at_the_end(what: Callable[[World], None]) -> None:
+    world = made(("add", 3), ("sync",))
+    what(world)
+    world.sync()
+    offset = world.journal._offset - records.SYNCED_SIZE - 4
+    world.crash()
+    world.disk.flip(file(1), offset)
+    assert refused(world).fields["offset"] <= offset
+
+
+def test_a_flipped_bit_in_an_older_file_refuses() -> None:
+    steps = [("add", 3, 50), ("vote",), ("sync",), ("add", 1, 4000), ("sync",)]
+    world = made(*steps)
+    assert world.journal._segment.number == 2
+    data = world.disk.content(file(1))
+    end = len(data.rstrip(b"\0"))
+    for at in range(end):
+        world = made(*steps)
+        world.crash()
+        world.disk.flip(file(1), at, at % 8)
+        error = refused(world)
+        assert error.fields["file"] == file(1)
+        assert error.fields["offset"] <= at
+
+
+def test_a_file_that_follows_another_history_refuses() -> None:
+    worlds = [made(("vote", who), ("sync",), ("add", 9, 700), ("sync",)) for who in ("n2", "n3")]
+    for world in worlds:
+        world.crash()
+    path = file(2)
+    worlds[0].disk.remove(path)
+    copy = worlds[0].disk.open(path, create=True)
+    copy.write(worlds[1].disk.content(path))
+    assert refused(worlds[0]).fields["file"] == file(1)
+
+
+def test_a_log_that_starts_over_before_its_commit_index_refuses() -> None:
+    world = made(("add", 5), ("commit",), ("sync",))
+    world.journal._append(Kind.RESET, records.reset(2, 0, False))
+    world.journal.take()()
+    world.crash()
+    assert "before its commit" in refused(world).detail
 
 
 def test_a_missing_file_refuses() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from raftcoord.consensus import segments
 from raftcoord.consensus.journal import Journal
+from raftcoord.consensus.records import SnapshotMarker
 from tests.consensus.journal_world import FOLDER, NothingKept, Stopped, World
 
 
@@ -201,6 +202,48 @@ def test_only_what_a_durable_snapshot_covers_is_forgotten() -> None:
         world.journal.forget(10)
     assert world.journal.forget(3) == []
     assert world.journal[0][1] == 3
+
+
+def test_what_a_snapshot_of_the_leader_replaced_is_removed() -> None:
+    world = made()
+    world.run([("add", 30, 400), ("sync",), ("install", 90), ("sync",)])
+    old = set(files(world))
+    world.journal.forget(90)
+    assert len(old - set(files(world))) == len(old) - 2  # the file in use and the one ahead stay
+    world.crash(NothingKept())
+    assert [e[1] for e in world.open()[:]] == [90]
+
+
+def test_files_of_entries_that_were_cut_are_removed() -> None:
+    world = made()
+    world.run([("add", 30, 400), ("sync",), ("cut", 25), ("add", 4), ("commit",), ("sync",)])
+    world.run([("mark",), ("sync",)])
+    world.journal.forget(8)
+    assert len(files(world)) == 2
+    world.crash(NothingKept())
+    assert [e[1] for e in world.open()[:]][-2:] == [8, 9]
+
+
+def test_files_are_needed_until_the_next_one_is_durable() -> None:
+    world = made()
+    world.run([("add", 3), ("sync",)])
+    world.journal.mark_snapshot(SnapshotMarker(90, 1, "s", 1, 1))
+    world.sync()
+    world.journal.add(bytes(2000), 4, 0)  # in the next file, not synced
+    world.journal.reset(90, 1, False)
+    assert world.journal.forget(90) == []
+    world.crash(NothingKept())
+    assert [e[1:] for e in world.open()[:]] == [(90, 1)]
+
+
+def test_a_new_journal_is_durable_without_a_file_ahead() -> None:
+    world = World(2048)
+    world.disk.capacity = 2048
+    world.create()
+    assert world.journal.full
+    world.crash(NothingKept())
+    world.open()
+    world.check()
 
 
 def test_half_a_million_forgotten_entries_are_freed_bit_by_bit() -> None:
