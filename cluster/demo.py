@@ -93,6 +93,7 @@ class Story:
         self.dead: Member | None = None
 
     async def tell(self, ready: asyncio.Event) -> None:
+        print("Three nodes in a folder of their own; one of them will be killed.\n", flush=True)
         await ready.wait()
         leader = self._leader()
         self._line("three nodes run", f"{leader.id} leads")

@@ -19,7 +19,7 @@ from cluster.environment import ROOT
 from cluster.places import free_port
 from cluster.up import PROGRAM
 
-FAKE = Path(__file__).with_name("fake_node.py")
+FAKE_PROGRAM = shlex.join([sys.executable, "-I", str(Path(__file__).with_name("fake_node.py"))])
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
@@ -62,7 +62,7 @@ class LocalCluster:
         self.screens: list[Screen] = []
         self.environment = dict(os.environ)
         if fake:
-            self.environment[PROGRAM] = shlex.join([sys.executable, "-I", str(FAKE)])
+            self.environment[PROGRAM] = FAKE_PROGRAM
 
     def run(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; `code` None = any."""
