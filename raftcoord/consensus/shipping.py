@@ -69,7 +69,7 @@ class SnapshotSender:
             return
         if done:
             del self._shipments[member]
-        elif offset < shipment.acknowledged:
+        elif offset <= shipment.acknowledged:
             del self._shipments[member]  # it lost the file; the next beat starts again
         else:
             shipment.acknowledged = offset
@@ -118,12 +118,14 @@ class SnapshotReceiver:
     ) -> None:
         """Take a chunk. `answer(offset)` asks for what follows; `whole(marker)` is called when
         the file is verified and durable."""
-        if marker != self._marker:
-            if offset != 0:
-                answer(0)
-                return
+        if offset == 0:
+            # Also where the same file was on its way: its sender starts over after it lost the
+            # connection, and another leader may hold the same file.
             self._marker, self._expected = marker, 0
             self._session += 1
+        elif marker != self._marker:
+            answer(0)
+            return
         if offset != self._expected:
             return  # a repeated or early chunk; the answer to the right one is under way
         self._expected += len(data)
