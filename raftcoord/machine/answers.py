@@ -37,40 +37,33 @@ class Answers:
         self.answers: Table[tuple[str, int], bytes] = Table("answers", tuple[str, int], bytes)
         self._sizes: dict[str, int] = {}
 
-    def recall(self, envelope: Envelope) -> Reply | RaftcoordError | None:
-        """The first answer to this very request; None when it is new.
+    def begin(self, envelope: Envelope) -> Reply | RaftcoordError | None:
+        """The first answer to this very request, or why it is refused; None when it is to run.
 
-        Raises:
-            Stale: it is a late copy of something settled.
-            Overloaded: too many answers are kept for the gateway.
+        Takes note of the gateway's boot and `low` when it is new, and drops what lies below, also
+        where the request is then refused: otherwise a gateway with too many answers could never
+        give them up.
         """
         gateway = self.gateways.get(envelope.gateway)
-        if gateway is None or envelope.boot > gateway.boot:
-            self._check_window(envelope, envelope.low)
-            return None
-        if envelope.boot < gateway.boot or envelope.seq < gateway.low:
-            raise Stale("this request was settled before; it was not executed", seq=envelope.seq)
-        stored = self.answers.get((envelope.gateway, envelope.seq))
-        if stored is not None:
-            return decode_reply(stored)
-        self._check_window(envelope, max(gateway.low, envelope.low))
+        low = envelope.low
+        if gateway is not None and envelope.boot <= gateway.boot:
+            if envelope.boot < gateway.boot or envelope.seq < gateway.low:
+                return _stale(envelope)
+            stored = self.answers.get((envelope.gateway, envelope.seq))
+            if stored is not None:
+                return decode_reply(stored)
+            low = max(low, gateway.low)
+        if envelope.seq < low:
+            return _stale(envelope)
+        if envelope.seq - low >= bounds.STORED_ANSWERS:
+            return _overloaded("requests in flight")
+        self._note(envelope, gateway)
         if self._sizes.get(envelope.gateway, 0) > bounds.STORED_ANSWER_BYTES:
-            raise self._overloaded("bytes of answers")
+            return _overloaded("bytes of answers")
         return None
 
-    def _check_window(self, envelope: Envelope, low: int) -> None:
-        if envelope.seq < low:
-            raise Stale("this request was settled before; it was not executed", seq=envelope.seq)
-        if envelope.seq - low >= bounds.STORED_ANSWERS:
-            raise self._overloaded("requests in flight")
-
-    def _overloaded(self, what: str) -> Overloaded:
-        return Overloaded(f"this node has too many {what}; try again", retry_after=1)
-
-    def note(self, envelope: Envelope) -> None:
-        """Take note of the gateway's boot and `low`, and drop what lies below."""
+    def _note(self, envelope: Envelope, gateway: Gateway | None) -> None:
         name, clock = envelope.gateway, self._ledger.clock
-        gateway = self.gateways.get(name)
         if gateway is None:
             self._deadlines.arm(("gateway", name), clock + bounds.GATEWAY_MEMORY)
             low = envelope.low
@@ -142,3 +135,11 @@ class Answers:
                 self._ledger.delete(self.answers, (gateway, seq))
         if freed:
             self._ledger.set(self._sizes, gateway, self._sizes.get(gateway, 0) - freed)
+
+
+def _stale(envelope: Envelope) -> Stale:
+    return Stale("this request was settled before; it was not executed", seq=envelope.seq)
+
+
+def _overloaded(what: str) -> Overloaded:
+    return Overloaded(f"this node has too many {what}; try again", retry_after=1)

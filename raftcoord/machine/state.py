@@ -52,9 +52,7 @@ from raftcoord.errors import (
     CannotApply,
     DataDamaged,
     InternalError,
-    Overloaded,
     RaftcoordError,
-    Stale,
 )
 from raftcoord.machine import snapshot
 from raftcoord.machine.alarms import Alarm, Alarms
@@ -274,7 +272,7 @@ class Machine:
         tag = str(envelope.command.__struct_config__.tag)
         keyed = envelope.seq != 0
         if keyed:
-            known = self._unit(index, tag, self._recall, envelope)
+            known = self._unit(index, tag, self.answers.begin, envelope)
             if known is not None:
                 return known
         reply = self._unit(index, tag, self._execute, envelope)
@@ -302,15 +300,6 @@ class Machine:
             f"applying entry {index} failed and was undone: this is a bug, please report it",
             index=index,
         )
-
-    def _recall(self, envelope: Envelope) -> Reply | RaftcoordError | None:
-        try:
-            known = self.answers.recall(envelope)
-        except (Stale, Overloaded) as error:
-            return error.with_traceback(None)
-        if known is None:
-            self.answers.note(envelope)
-        return known
 
     def _execute(self, envelope: Envelope) -> Reply | RaftcoordError:
         command, before = envelope.command, self._ledger.mark()

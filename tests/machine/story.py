@@ -22,11 +22,11 @@ What comes of it: `= reply` or `= refused slug status fields`, then `! event` li
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from raftcoord.commands import Envelope, Reply, decode, encode
+from raftcoord.commands import AnyCommand, Envelope, Reply, encode
 from raftcoord.errors import RaftcoordError
 from raftcoord.machine import Applied, Machine
 from raftcoord.machine.events import AlarmRaised, LockGranted, WaitEnded
@@ -141,7 +141,7 @@ class Story:
             "transaction": lambda: machine.transactions.get(int(rest[0])),
             "session": lambda: machine.sessions.get(int(rest[0])),
             "simple": lambda: machine.simple.state(rest[0]),
-            "digest": lambda: machine.digest(),
+            "digest": machine.digest,
             "alarms": lambda: machine.alarms,
             "answers": lambda: sorted(machine.answers.answers.rows),
         }
@@ -196,7 +196,7 @@ class Story:
             key: Any = words[1]
         else:
             handlers = machine._handlers
-            key = next(kind for kind in handlers if kind.__struct_config__.tag == words[0])
+            key = next(kind for kind in get_args(AnyCommand) if tag_of(kind) == words[0])
         handler = handlers[key]
 
         def fail(*arguments: Any) -> None:
@@ -208,6 +208,11 @@ class Story:
         # The fault sits in this machine; a restored one would be without it.
         self._restoring = False
         yield from ()
+
+
+def tag_of(kind: Any) -> str:
+    """The tag of a command's class."""
+    return str(kind.__struct_config__.tag)
 
 
 def _value(text: str) -> Any:
