@@ -127,7 +127,6 @@ class Story:
         yield from self._entry(b"")
 
     def _again(self, words: list[str]) -> Iterator[str]:
-        decode(self._last)
         yield from self._entry(self._last)
 
     # Reads.

@@ -67,7 +67,8 @@ def test_the_machine_gives_the_published_lookups(ring: dict[str, Any]) -> None:
 def test_lookups_are_exact(members: dict[str, float], nodes: int, key: str, count: int) -> None:
     ring = HashRing(members, nodes)
     assert ring.lookup(key, count) == naive(members, nodes, key, count)
-    assert [ring.owner(key)] == (naive(members, nodes, key, 1) or [None])
+    first = naive(members, nodes, key, 1)
+    assert ring.owner(key) == (first[0] if first else None)
 
 
 @given(MEMBERS, st.lists(st.tuples(st.text("aé1日", min_size=1, max_size=3), st.booleans())))
