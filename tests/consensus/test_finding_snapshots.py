@@ -1,0 +1,359 @@
+"""Findings 4, 5, 6, 7, 25: snapshots between members and on a member's disk, on the library's
+own class and on ours in the same scenario."""
+
+import itertools
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chaos.simulation.disk import Killed, kill_at
+from raftcoord.consensus import messages as msg
+from raftcoord.consensus import shipping
+from raftcoord.consensus.core import LEADER
+from raftcoord.consensus.peers import PeerNode
+from raftcoord.errors import DataDamaged
+from tests.consensus.lockstep import SNAPSHOTS, World, acknowledged, kinds
+from tests.consensus.stock import SUCCESS, stock
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several chunks for a snapshot of a few entries."""
+    monkeypatch.setattr(shipping, "CHUNK", 64)
+
+
+def behind(world: World, name: str = "A", *mine: str) -> list:
+    """B leads C and has a snapshot; `name` led before, was cut off, and lacks all of it."""
+    world.elect(name)
+    world.pump(rounds=2)
+    world.isolate(name)
+    told = world.propose(name, *mine)
+    world.elect("B", "BC")
+    world.propose("B", *(f"b{n}" for n in range(20)))
+    world.pump("BC", rounds=4)
+    world["B"].take_snapshot()
+    world.pump("BC", rounds=2)
+    assert world["B"].log[0][1] > world[name].commit
+    return told
+
+
+def ship(world: World, a: str = "B", b: str = "A") -> list[msg.SnapshotChunk]:
+    """Let a's snapshot travel to b; the chunks that did."""
+    chunks: list[msg.SnapshotChunk] = []
+    for _ in range(100):
+        chunks += [m for m in world.under_way(a, b) if isinstance(m, msg.SnapshotChunk)]
+        world.deliver(a, b)
+        world.tick(b)
+        world.deliver(b, a)
+        world.tick(a)
+        if not world[a]._sender.sends_to(b) and chunks:
+            return chunks
+        world.now += 0.01
+    raise AssertionError("the snapshot did not arrive")
+
+
+def test_finding_04_stock_commits_its_own_end_during_a_transfer() -> None:
+    with stock(logCompactionBatchSize=64) as world:
+        world.elect("A")
+        world.pump()
+        world.isolate("A")
+        told = world.put("A", "mine")
+        world.tick("A", dt=0.2)
+        world.elect("B", "BC")
+        world.put("B", *range(20))
+        world.pump("BC", rounds=8)
+        world.compact("B")
+        world.pump("BC", rounds=3)
+        world.heal("A")
+        world.put("B", "after")
+        world.tick("B", dt=0.2)
+        world.deliver("B", "A")
+        world.deliver("A", "B")
+        world.tick("B", dt=0.2)
+        world.deliver("B", "A", 1)  # the first chunk
+        world.tick("A")
+        assert told == [("mine", SUCCESS)]
+        assert "mine" not in world["B"].seen + world["C"].seen
+
+
+def test_finding_04_commits_its_own_end_during_a_transfer() -> None:
+    world = World(keep_behind=0)
+    told = behind(world, "A", "mine")
+    before = world["A"].commit
+    world.heal("A")
+    world.propose("B", "after")
+    for _ in range(30):
+        world.tick("B", dt=0.06)
+        if world.deliver("B", "A", 1) and world["A"]._receiver._marker is not None:
+            break
+        world.deliver("A", "B")
+    assert world["A"]._receiver._marker is not None, "a transfer is under way"
+    for _ in range(3):  # beats meanwhile
+        world.tick("B", dt=0.06)
+        beats = [m for m in world.under_way("B", "A") if not isinstance(m, msg.SnapshotChunk)]
+        for beat in beats:
+            world.hand("B", "A", beat)
+        world.tick("A")
+        assert world["A"].commit == before
+        assert not told
+    world.pump(rounds=10)
+    assert kinds(told) == ["unknown"]
+    assert world.seen("A") == world.seen("B")
+
+
+def test_finding_05_stock_a_second_snapshot_clears_what_was_acknowledged() -> None:
+    with stock() as world:
+        world.elect("B")
+        world.pump()
+        world.isolate("A")
+        world.put("B", *range(20))
+        world.pump("BC", rounds=8)
+        world.compact("B")
+        world.pump("BC", rounds=3)
+        world.heal("A")
+        world.tick("B", dt=0.2)
+        world.tick("B", dt=0.2)
+        world.deliver("B", "A")  # two beats, two answers that ask for a snapshot
+        world.deliver("A", "B", 1)
+        world.tick("B", dt=0.2)
+        world.cut("B", "C")
+        told = world.put("B", "new")
+        world.tick("B", dt=0.2)
+        world.deliver("B", "A")
+        world.deliver("A", "B", 1)  # the second of them
+        world.tick("B", dt=0.2)
+        world.deliver("A", "B")
+        world.tick("B")
+        assert told == [("new", SUCCESS)]
+        last = max(
+            n for n, m in enumerate(world.links["B", "A"]) if (m.get("serialized") or [0] * 3)[2]
+        )
+        world.deliver("B", "A", last + 1)
+        world.kill("B")
+        world.elect("C")
+        world.pump()
+        assert "new" not in world["A"].seen + world["C"].seen
+
+
+def test_finding_05_a_second_snapshot_clears_what_was_acknowledged() -> None:
+    world = World(keep_behind=0)
+    behind(world)
+    world.heal("A")
+    chunks = ship(world)
+    assert len(chunks) > 3
+    world.isolate("C")
+    told = world.propose("B", "new")
+    world.pump("AB", rounds=2)
+    assert acknowledged(told) == ["new"]
+    for chunk in chunks:
+        world.hand("B", "A", chunk)
+    world.tick("A")
+    assert world.holds("A", "new")
+    assert world["A"].counters["installs"] == 1
+    world.kill("B")
+    world.heal("C")
+    world.elect("A")
+    world.pump(rounds=8)
+    assert world.seen("A")[-1] == world.seen("C")[-1] == "new"
+
+
+def test_finding_05_entries_behind_the_snapshot_that_match_are_kept() -> None:
+    """A follower that holds and acknowledged more than it knows to be committed."""
+    world = World("ABC", keep_behind=0)
+    world.elect("B")
+    world.pump(rounds=2)
+    world.cut("B", "C")
+    told = world.propose("B", *(f"b{n}" for n in range(9)))
+    later = world.propose("B", "later")  # in an append of its own, sent before any answer
+    world.deliver("B", "A")
+    world.deliver("A", "B", 1)
+    world.tick("B")
+    assert len(acknowledged(told)) == 9
+    world["B"].take_snapshot()
+    world.tick("B")
+    world.deliver("A", "B")
+    world.tick("B")
+    assert acknowledged(later) == ["later"]
+    world.drop("B", "A")  # A does not hear that anything is committed
+    marker = world["B"].log.snapshot
+    assert world["A"].commit < marker.index < world["A"].last().index
+    world["B"].send_snapshot(PeerNode("A"))
+    world.tick("B")
+    ship(world)
+    assert world["A"].counters["installs"] == 1
+    assert world.holds("A", "later")
+    world.kill("B")
+    world.restart("A")
+    world.elect("A")
+    world.pump(rounds=4)
+    assert world.seen("A")[-1] == world.seen("C")[-1] == "later"
+
+
+def test_finding_06_stock_acknowledges_a_snapshot_that_it_cannot_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable() -> None:
+        raise ValueError("a bad checksum, or no room")
+
+    with stock() as world:
+        world.elect("A")
+        world.pump()
+        world.isolate("A")
+        world.put("A", *(f"mine-{n}" for n in range(60)))
+        world.tick("A", dt=0.2)
+        world.elect("B", "BC")
+        world.put("B", *range(20))
+        world.pump("BC", rounds=8)
+        world.compact("B")
+        world.pump("BC", rounds=3)
+        world.heal("A")
+        world.isolate("C")
+        monkeypatch.setattr(world.field("A", "serializer"), "deserialize", unreadable)
+        told = world.put("B", "alone")
+        world.pump("AB", rounds=60)
+        assert told == [("alone", SUCCESS)]
+        assert not world.holds("A", "alone"), "one copy of three"
+
+
+@pytest.mark.parametrize("chunk", [64, 128 << 10])
+@pytest.mark.parametrize("fault", ["damaged on its way", "no room", "the disk fails"])
+def test_finding_06_acknowledges_a_snapshot_that_it_cannot_load(
+    fault: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "CHUNK", chunk)
+    world = World(keep_behind=0)
+    behind(world, "A", *(f"mine-{n}" for n in range(60)))
+    world.heal("A")
+    world.isolate("C")
+    told = world.propose("B", "alone")
+    disk = world.disks["A"]
+    if fault == "no room":
+        disk.capacity = disk.used() + 100
+    elif fault == "the disk fails":
+        disk.hook = no_write_of_snapshots
+    for _ in range(60):
+        world.tick("A", "B", dt=0.05)
+        world.deliver("A", "B")
+        for message in world.under_way("B", "A"):
+            is_chunk = isinstance(message, msg.SnapshotChunk)
+            if fault == "damaged on its way" and is_chunk and message.offset in (0, 64):
+                data = message.data[:40] + bytes([message.data[40] ^ 4]) + message.data[41:]
+                message = msgspec.structs.replace(message, data=data)  # noqa: PLW2901
+            world.hand("B", "A", message)
+        world.drop("B", "A")
+        assert not told
+        assert world["B"].match_index[PeerNode("A")] == 0
+    assert world["A"].counters["installs"] == 0
+    assert world["B"].role == LEADER, "it hears A, and that is all it hears"
+    disk.capacity = disk.hook = None
+    world.pump("AB", rounds=20)
+    assert acknowledged(told) == ["alone"], "when it gets through it is tried again"
+    assert world.seen("A") == world.seen("B")
+
+
+def no_write_of_snapshots(number: int, operation: str, path: str, moment: str) -> None:
+    if operation == "write" and path.startswith(SNAPSHOTS):
+        raise OSError(5, "the disk fails", path)
+
+
+def test_finding_07_stock_a_kill_between_dump_and_cut_loses_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    with stock("FGL", folder=tmp_path) as world:
+        world.elect("L")
+        world.put("L", *(f"v{n}" for n in range(8)))
+        world.pump(rounds=6)
+        world.cut("L", "G")
+        told = world.put("L", *(f"w{n}" for n in range(4)))
+        world.tick("L", dt=0.2)
+        world.deliver("L", "F")
+        world.compact("F")
+        world.tick("F")  # writes the dump; the journal is cut in the next turn
+        world.deliver("F", "L")
+        world.tick("L")
+        assert len(told) == 4
+        world.kill("F")
+        world.start("F")
+        world.tick("F")
+        world.kill("L")
+        world.elect("F")
+        world.pump()
+        assert "w3" not in world["F"].seen
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_finding_07_a_kill_between_dump_and_cut_loses_what_was_acknowledged(power: bool) -> None:
+    """Killed after every single operation on its disk from the snapshot on."""
+    for number in itertools.count(1):
+        world = World("FGL", keep_behind=0)
+        world.elect("L")
+        world.propose("L", *(f"v{n}" for n in range(8)))
+        world.pump(rounds=3)
+        world.cut("L", "G")
+        told = world.propose("L", *(f"w{n}" for n in range(4)))
+        world.tick("L")
+        world.deliver("L", "F")
+        world.deliver("F", "L")
+        world.tick("L")
+        assert len(acknowledged(told)) == 4
+        disk = world.disks["F"]
+        disk.hook = kill_at(disk.operations + number, "after")
+        try:
+            world["F"].take_snapshot()
+            for _ in range(4):
+                world.tick("F")
+        except Killed:
+            pass
+        else:
+            assert number > 6, "written, synced, renamed, folder synced, marked, forgotten"
+            return
+        world.restart("F", power=power)
+        world.kill("L")
+        world.elect("F")
+        world.pump(rounds=3)
+        assert (
+            world.seen("F")
+            == world.seen("G")
+            == [
+                *(f"v{n}" for n in range(8)),
+                *(f"w{n}" for n in range(4)),
+            ]
+        )
+
+
+def test_finding_25_stock_leads_with_an_empty_state(tmp_path: Path) -> None:
+    with stock(folder=tmp_path) as world:
+        world.elect("A")
+        world.put("A", *range(10))
+        world.pump()
+        world.compact("A")
+        world.pump(rounds=4)
+        world.kill("A")
+        dump = tmp_path / "A.dump"
+        data = bytearray(dump.read_bytes())
+        data[len(data) // 2] ^= 1
+        dump.write_bytes(data)
+        world.start("A")
+        world.tick("A")
+        world.elect("A")
+        world.put("A", "new")
+        world.pump()
+        assert world.leads("A")
+        assert world["A"].seen == []
+        assert world["B"].seen[-1] == "new"
+
+
+def test_finding_25_leads_with_an_empty_state() -> None:
+    world = World(keep_behind=0)
+    world.elect("A")
+    world.propose("A", *map(str, range(10)))
+    world.pump(rounds=2)
+    world["A"].take_snapshot()
+    world.pump(rounds=2)
+    name = world["A"].log.snapshot.name
+    world.kill("A")
+    world.disks["A"].flip(f"{SNAPSHOTS}/{name}", 100)
+    with pytest.raises(DataDamaged) as refused:
+        world.start("A")
+    assert refused.value.fields["file"] == f"{SNAPSHOTS}/{name}"
