@@ -22,7 +22,14 @@ def enter(group: str) -> None:
     from cluster.environment import Environment, Unusable
 
     try:
-        Environment.of_project().enter(group)
+        environment = Environment.of_project()
+        standing = environment.standing(group)
+        if standing == "missing":
+            from cluster.installation import install
+
+            install(environment, group)
+        if standing != "here":
+            environment.move_in()
     except Unusable as error:
         sys.exit(f"raftcoord: {error}")
     except KeyboardInterrupt:

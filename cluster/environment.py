@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {"runtime": ("runtime",), "tests": ("runtime", "tests")}
 OPTIONAL = "optional"
+Standing = Literal["here", "there", "missing"]
 
 
 class Unusable(Exception):
@@ -121,20 +123,17 @@ class Environment:
         except OSError:
             return False
 
-    def enter(self, group: str) -> None:
-        """Return inside an interpreter that has the group's packages, in their pinned versions.
-
-        Raises Unusable with one sentence where that cannot be had.
-        """
+    def standing(self, group: str) -> Standing:
+        """Where the group's packages are: in this interpreter, in `.venv`, or missing."""
         inside = self.is_running()
         present = installed(sys.path)
         has_all = all(pin.marker in present for pin in self.needed(group))
         if has_all and (not inside or self.complete(group)):
-            return
-        if inside or not self.complete(group):
-            from cluster.installation import install
+            return "here"
+        return "there" if not inside and self.complete(group) else "missing"
 
-            install(self, group)
-        if not inside:
+    def move_in(self) -> None:
+        """Go on as the same command inside `.venv`, if this is not inside already."""
+        if not self.is_running():
             # The same process goes on: its id, its terminal and whoever waits for it stay.
             os.execv(self.python, [str(self.python), *sys.orig_argv[1:]])

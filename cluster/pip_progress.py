@@ -72,7 +72,7 @@ class _Progress:
 
     def take(self, line: str) -> None:
         if line.startswith("Installing collected packages"):
-            self._show(f"  unpacking {self.total} packages")
+            self._show("  unpacking")
             return
         found = _NAMED.match(line)
         if found is None:
