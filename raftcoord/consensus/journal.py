@@ -141,6 +141,8 @@ class Journal(Stream, pysyncobj.journal.Journal):
             # does not hold the snapshot's last entry gives way to it).
             follows = bool(self._entries) and self._entries[0][1] == marker.index + 1
             self._write_reset(marker.index, marker.term, follows)
+        elif marker is not None and marker.index > contents.commit:
+            self.setRaftCommitIndex(marker.index)  # only what is committed is in a snapshot
         self._append(Kind.BOOT, records.number(contents.boot + 1), guarded=True)
         contents.boot += 1
         job = self.take()

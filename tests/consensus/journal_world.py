@@ -109,6 +109,8 @@ class Model:
         marker = self.snapshot
         if marker is not None and all(e[1:] != (marker.index, marker.term) for e in self.entries):
             copy.reset(marker.index, marker.term, False)
+        elif marker is not None:
+            copy.commit = max(copy.commit, marker.index)
         return copy
 
     def matches(self, journal: Journal, floor: int) -> bool:

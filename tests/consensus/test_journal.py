@@ -188,6 +188,16 @@ def test_an_install_that_was_cut_short_is_finished() -> None:
     assert journal.getRaftCommitIndex() == 9
 
 
+def test_what_is_in_a_snapshot_is_committed() -> None:
+    world = made(("add", 5), ("commit", 3), ("sync",))
+    world.journal.mark_snapshot(SnapshotMarker(4, 0, "s", 10, 20))
+    world.journal.take()()
+    world.crash()
+    journal = world.open()
+    assert [e[1] for e in journal[:]] == [0, 1, 2, 3, 4, 5]
+    assert journal.getRaftCommitIndex() == 4
+
+
 def test_markers_stand_around_what_must_not_be_lost() -> None:
     world = made(("sync",))
     kinds = []
