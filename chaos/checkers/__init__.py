@@ -1,0 +1,66 @@
+"""The judges: each is a function from a history to the violations of one set of rules.
+
+Two things hold for every judge. It is sound: a history that a correct cluster can produce gets no
+violation; a request of unknown outcome may take effect at any time after it was sent, or never.
+And it is not empty: the verdict says how many requests of each kind were acknowledged, and a
+history in which nothing was is a violation itself.
+
+`judge(history)` asks all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from chaos.checkers import coverage, locks, reads, recovery, rings, sessions, simple, transactions
+from chaos.checkers.recovery import Recovery
+from chaos.checkers.violation import Violation
+from chaos.history import History, Outcome
+
+Judge = Callable[[History], Iterable[Violation]]
+
+JUDGES: dict[str, Judge] = {
+    "locks": locks.judge,
+    "sessions": sessions.judge,
+    "rings": rings.judge,
+    "transactions": transactions.judge,
+    "simple protocol": simple.judge,
+    "reads": reads.judge,
+    "recovery": recovery.judge,
+    "answers": coverage.judge_answers,
+    "coverage": coverage.judge_coverage,
+}
+SHOWN = 20
+"""Violations that a judge names at most: what is broken once is often broken everywhere."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judges say.
+
+    Args:
+        violations: judge → what it found.
+        counts: kind → outcome → how many.
+        recoveries: of each kill.
+    """
+
+    violations: dict[str, list[Violation]]
+    counts: dict[str, Counter[Outcome]]
+    recoveries: list[Recovery]
+
+    @property
+    def good(self) -> bool:
+        """Whether no rule was broken."""
+        return not any(self.violations.values())
+
+
+def judge(history: History) -> Verdict:
+    """Ask all judges."""
+    found = {name: list(islice(ask(history), SHOWN)) for name, ask in JUDGES.items()}
+    return Verdict(found, history.counts(), recoveries=recovery.recoveries(history))
+
+
+__all__ = ["JUDGES", "Judge", "Recovery", "Verdict", "Violation", "judge"]

@@ -1,0 +1,133 @@
+"""The client processes of a run, and what they write, read while they write it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from chaos.checkers.facts import is_write
+from chaos.history import FOREVER, Invoke, Line, Outcome, Result
+from chaos.workloads.process import Plan
+from cluster.environment import ROOT
+from cluster.member import last_line
+
+STOP_PATIENCE = 20.0
+"""Seconds for the agents to finish what they have begun; longer than any of them waits."""
+
+
+class ClientDied(Exception):
+    """A client process ended before it was told to; its last words are in the text."""
+
+
+class Clients:
+    """Starts client processes and follows their files. `folder` takes the files and logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._tails: list[_Tail] = []
+        self._begun: dict[str, Invoke] = {}
+        self._writes: list[tuple[int, int]] = []
+        self.counts: Counter[Outcome] = Counter()
+
+    @property
+    def files(self) -> list[Path]:
+        """What they write."""
+        return [tail.file for tail in self._tails]
+
+    def start(self, plan: Plan) -> None:
+        """Start a client process. Raises OSError."""
+        log = self._folder / f"{plan.client}.log"
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "chaos.workloads.process"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                # A Ctrl-C at the terminal reaches only the runner, which ends the clients' stdin.
+                start_new_session=True,
+            )
+        self._processes[plan.client] = process
+        self._tails.append(_Tail(Path(plan.history)))
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(plan) + b"\n")
+        process.stdin.flush()
+
+    def follow(self) -> None:
+        """Read what was written meanwhile. Raises ClientDied."""
+        for tail in self._tails:
+            for line in tail.read():
+                self._take(line)
+        for client, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                said = last_line(self._folder / f"{client}.log")
+                raise ClientDied(f"client process {client} ended with {code}: {said}")
+
+    def write_accepted(self, since: int) -> float | None:
+        """Seconds from `since` (monotonic nanoseconds) to the end of the first write that began
+        behind it and was accepted; None where there is none yet."""
+        end = min((end for begin, end in self._writes if begin >= since), default=FOREVER)
+        return None if end == FOREVER else (end - since) / 1e9
+
+    def forget_writes(self) -> None:
+        """Look only at writes from now on."""
+        self._writes.clear()
+
+    def stop(self) -> None:
+        """Let them finish, and end those that do not."""
+        until = time.monotonic() + STOP_PATIENCE
+        for process in self._processes.values():
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.01, until - time.monotonic()))
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def kill_now(self) -> None:
+        """SIGKILL to all that run, without waiting; safe in a signal handler."""
+        for process in self._processes.values():
+            if process.returncode is None:
+                process.kill()
+
+    def _take(self, line: Line) -> None:
+        if isinstance(line, Invoke):
+            self._begun[line.id] = line
+        elif isinstance(line, Result):
+            self.counts[line.outcome] += 1
+            begun = self._begun.pop(line.id, None)
+            if begun is not None and line.outcome == "ok" and is_write(begun.kind):
+                self._writes.append((begun.at, line.at))
+
+
+class _Tail:
+    """A growing history file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._offset = 0
+        self._decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+    def read(self) -> list[Line]:
+        """The lines that were completed since the last call."""
+        try:
+            with self.file.open("rb") as stream:
+                stream.seek(self._offset)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [self._decoder.decode(line) for line in whole.splitlines()]

@@ -1,0 +1,57 @@
+"""The last round: when the load is over, everything that can be read is read through every node."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from chaos.history import Operation
+from chaos.nemesis.nodes import Nodes
+from chaos.workloads.agent import Agent
+
+PAGE = 1_000
+QUIET = 0.5
+"""Seconds without a new revision after which the cluster counts as at rest."""
+
+
+def wait_for_rest(nodes: Nodes, seconds: float) -> bool:
+    """Wait until all nodes are ready, and at one revision that does not grow any more.
+
+    What has a lease ends meanwhile; each end is an entry.
+    """
+    until = time.monotonic() + seconds
+    resting: int | None = None
+    since = 0.0
+    while time.monotonic() < until:
+        said = [nodes.said(node) for node in nodes.ids]
+        revisions = {what.revision for what in said if what is not None and what.ready}
+        ready = all(what is not None and what.ready for what in said)
+        if not ready or len(revisions) != 1 or revisions != {resting}:
+            resting = revisions.pop() if ready and len(revisions) == 1 else None
+            since = time.monotonic()
+        elif time.monotonic() - since >= QUIET:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def read_everything(agent: Agent) -> bool:
+    """Read all through all nodes; whether each question got its answers at one revision."""
+    agreed = _everywhere(agent, "locks.list", limit=PAGE)
+    agreed &= _everywhere(agent, "sessions.list", limit=PAGE)
+    agreed &= _everywhere(agent, "rings.list", limit=PAGE)
+    rings = agent.ask("rings.list", limit=PAGE)
+    for ring in rings.answer.get("rings", ()):
+        agreed &= _everywhere(agent, "ring.read", ring=ring["name"])
+    after: int | None = 0
+    while after is not None:
+        agreed &= _everywhere(agent, "transactions.list", limit=PAGE, after=after)
+        page = agent.ask("transactions.list", limit=PAGE, after=after)
+        following = page.answer.get("next")
+        after = following if page.ok and following is not None and following > after else None
+    return bool(agreed)
+
+
+def _everywhere(agent: Agent, kind: str, **arguments: Any) -> bool:
+    answers: list[Operation] = [agent.ask(kind, node=node, **arguments) for node in agent.nodes]
+    return all(answer.ok for answer in answers) and len({item.revision for item in answers}) == 1

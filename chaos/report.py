@@ -1,0 +1,101 @@
+"""The verdict as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from chaos.checkers import Verdict, Violation
+from chaos.history import FOREVER, OUTCOMES, SECOND, Fault, History, Operation, Outcome
+
+LONGEST = 200
+"""Characters of arguments or an answer that are shown."""
+
+
+def report(history: History, verdict: Verdict) -> Iterator[str]:
+    """Lines: counts, recoveries, violations each with the piece of history that shows it, and
+    the verdict."""
+    yield ""
+    yield from _counts(verdict.counts)
+    yield ""
+    yield from _recoveries(verdict)
+    for name, violations in verdict.violations.items():
+        for violation in violations:
+            yield ""
+            yield f"VIOLATION ({name}) {violation.rule}: {violation.text}"
+            yield from _piece(history, violation)
+    yield ""
+    found = sum(map(len, verdict.violations.values()))
+    judges = ", ".join(verdict.violations)
+    if found:
+        yield f"{found} violation{'s' if found > 1 else ''} (judges: {judges})"
+    else:
+        yield f"no violation (judges: {judges})"
+
+
+def _counts(counts: dict[str, Counter[Outcome]]) -> Iterator[str]:
+    yield f"{'operations':<24}" + "".join(f"{outcome:>12}" for outcome in OUTCOMES)
+    total: Counter[Outcome] = Counter()
+    for kind, outcomes in counts.items():
+        total += outcomes
+        yield f"{kind:<24}" + "".join(f"{outcomes[outcome]:>12}" for outcome in OUTCOMES)
+    yield f"{'all':<24}" + "".join(f"{total[outcome]:>12}" for outcome in OUTCOMES)
+
+
+def _recoveries(verdict: Verdict) -> Iterator[str]:
+    for role, what in (
+        ("leader", "the leader"),
+        ("follower", "a follower"),
+        ("all", "all nodes, and their start"),
+    ):
+        kills = [found for found in verdict.recoveries if found.kill.role == role]
+        times = [found.seconds for found in kills if found.seconds is not None]
+        if kills:
+            text = f"median {median(times):.3f} s, max {max(times):.3f} s" if times else "none"
+            yield f"next accepted write after a kill of {what}: {text} ({len(kills)} kills)"
+
+
+def _piece(history: History, violation: Violation) -> Iterator[str]:
+    begin = history.begin
+    spans = [(item.begin, item.end) for item in violation.operations]
+    near: list[Fault] = list(violation.faults)
+    if spans:
+        first = min(at for at, _ in spans) - SECOND
+        last = max(max(at, end) for at, end in spans if end != FOREVER or at == spans[-1][0])
+        near += [item for item in history.faults if first <= item.at <= last and item not in near]
+    lines = [(item.begin, operation_line(item, begin)) for item in violation.operations]
+    lines += [(item.at, fault_line(item, begin)) for item in near[:12]]
+    for _, line in sorted(lines):
+        yield "  " + line
+
+
+def operation_line(item: Operation, begin: int) -> str:
+    """One operation; times in seconds since `begin`."""
+    end = "…" if item.end == FOREVER else f"{(item.end - begin) / SECOND:.6f}"
+    said = item.slug or ""
+    if item.why:
+        said = item.why
+    revision = f" revision {item.revision}" if item.revision is not None else ""
+    return (
+        f"{(item.begin - begin) / SECOND:.6f}–{end} s  {item.id} at {item.node}:"
+        f" {item.kind}({_short(item.arguments)}) → {item.outcome} {said}{revision}"
+        f" {_short(item.answer)}".rstrip()
+    )
+
+
+def fault_line(item: Fault, begin: int) -> str:
+    """One fault; its time in seconds since `begin`."""
+    role = f" ({item.role})" if item.role else ""
+    seconds = f" {item.seconds:.3f} s" if item.seconds is not None else ""
+    return (
+        f"{(item.at - begin) / SECOND:.6f} s  round {item.round}: {item.what}"
+        f" {', '.join(item.nodes)}{role}{seconds} {item.detail}".rstrip()
+    )
+
+
+def _short(shown: dict[str, Any]) -> str:
+    hidden = ("type", "title", "status", "detail")
+    text = ", ".join(f"{key}={value}" for key, value in shown.items() if key not in hidden)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -1,0 +1,102 @@
+"""One client's connections: a kept-alive one to each node, and what became of each request."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.history import Outcome
+from chaos.workloads.requests import Request
+from raftcoord.errors import ERRORS
+
+HOST = "127.0.0.1"
+NO_OUTCOME = frozenset(("outcome-unknown",))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a client heard of its request; see `chaos.history.Result` for the fields."""
+
+    outcome: Outcome
+    status: int | None = None
+    slug: str | None = None
+    revision: int | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+    why: str | None = None
+
+
+class Connections:
+    """Not for use by two threads. `ports`: node → its port on this machine."""
+
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ports = dict(ports)
+        self._open: dict[str, http.client.HTTPConnection] = {}
+
+    def ask(self, node: str, request: Request, timeout: float) -> Heard:
+        """Send a request to a node and wait for its answer, `timeout` seconds at each step."""
+        try:
+            connection = self._connected(node, timeout)
+        except OSError as error:
+            return Heard("never-sent", why=f"no connection: {error}")
+        try:
+            connection.request(
+                request.method, request.path, request.body or None, _headers(request)
+            )
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            # From the first byte on nobody can say how far it went.
+            self._drop(node)
+            return Heard("unknown", why=f"{type(error).__name__}: {error}")
+        if response.will_close:
+            self._drop(node)
+        return _heard(response.status, response.getheader("Raftcoord-Revision"), body)
+
+    def close(self) -> None:
+        """Close all."""
+        for node in list(self._open):
+            self._drop(node)
+
+    def _connected(self, node: str, timeout: float) -> http.client.HTTPConnection:
+        connection = self._open.get(node)
+        if connection is not None and _closed_by_peer(connection):
+            self._drop(node)
+            connection = None
+        if connection is None:
+            connection = http.client.HTTPConnection(HOST, self._ports[node], timeout=timeout)
+            connection.connect()
+            self._open[node] = connection
+        connection.sock.settimeout(timeout)
+        return connection
+
+    def _drop(self, node: str) -> None:
+        self._open.pop(node).close()
+
+
+def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
+    """Whether something is to be read where nothing was asked: the end of the connection."""
+    return bool(select.select([connection.sock], [], [], 0)[0])
+
+
+def _headers(request: Request) -> dict[str, str]:
+    return {"Content-Type": "application/json"} if request.body else {}
+
+
+def _heard(status: int, revision: str | None, body: bytes) -> Heard:
+    try:
+        answer = json.loads(body) if body else {}
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return Heard("unknown", status, why="the answer is no JSON object")
+    number = int(revision) if revision is not None and revision.isdigit() else None
+    if 200 <= status < 300:
+        return Heard("ok", status, None, number, answer)
+    slug = str(answer.get("type", "")).rpartition("/")[2] or None
+    known = slug in ERRORS and slug not in NO_OUTCOME
+    # A refusal says with its slug that nothing was executed; what has none, says nothing.
+    return Heard("refused" if known else "unknown", status, slug, number, answer)

@@ -1,0 +1,75 @@
+"""Locks with leases of their own, wanted by all."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from chaos.history import Operation
+from chaos.workloads.agent import Agent
+from chaos.workloads.workload import Workload
+
+NAMES = ("lock/1", "lock/2", "lock/3")
+TTLS = (0.3, 1.0, 4.0)
+WAITS = (None, None, 0.2, 1.5)
+LONGEST_HOLD = 0.05
+
+
+class Locks(Workload):
+    """Acquire, hold, look, refresh, release; at times leave it to its lease, and come back late
+    with a token that is over."""
+
+    name = "locks"
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(agent)
+        self._over: deque[tuple[str, int]] = deque(maxlen=4)
+
+    def step(self) -> None:
+        """One attempt at a lock, and what follows from it."""
+        agent = self.agent
+        name = agent.random.choice(NAMES)
+        if agent.chance(0.1):
+            agent.ask("lock.read", name=name)
+        if self._over and agent.chance(0.1):
+            self._come_late(*self._over.popleft())
+        asked = agent.ask(
+            "lock.acquire",
+            name=name,
+            owner=agent.name,
+            ttl=agent.random.choice(TTLS),
+            wait=agent.random.choice(WAITS),
+        )
+        token = _token(asked)
+        if token is not None:
+            self._hold(name, token)
+
+    def _hold(self, name: str, token: int) -> None:
+        agent = self.agent
+        if agent.chance(0.3):
+            agent.ask("lock.check", name=name, token=token)
+        agent.pause(agent.random.uniform(0, LONGEST_HOLD))
+        if agent.chance(0.3):
+            agent.ask("lock.refresh", name=name, owner=agent.name, token=token)
+        if agent.chance(0.2):
+            agent.ask("lock.read", name=name)
+        if agent.chance(0.85):
+            agent.ask("lock.release", name=name, owner=agent.name, token=token)
+        if agent.chance(0.2):
+            self._over.append((name, token))
+
+    def _come_late(self, name: str, token: int) -> None:
+        agent = self.agent
+        kind = agent.random.choice(("lock.release", "lock.refresh", "lock.check"))
+        if kind == "lock.check":
+            agent.ask(kind, name=name, token=token)
+        else:
+            agent.ask(kind, name=name, owner=agent.name, token=token)
+
+
+def _token(asked: Operation) -> int | None:
+    """The token of a grant: of this request, or of one of which nobody heard."""
+    if asked.ok:
+        return int(asked.answer["token"])
+    if asked.slug == "already-held":
+        return int(asked.answer["grant"]["token"])
+    return None

@@ -1,0 +1,79 @@
+"""`python -m chaos.workloads.process`: one client process, a thread for each of its agents.
+
+Its first line of stdin is a `Plan` as JSON. It works until stdin ends, which it also does when
+whoever started it is gone, and then finishes what its agents have begun.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from random import Random
+
+import msgspec
+from msgspec import Struct
+
+from chaos.history import FORMAT, Header, Writer
+from chaos.workloads import Probe, Workload, workload
+from chaos.workloads.agent import Agent
+
+
+class Plan(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client process does.
+
+    Args:
+        client: its name.
+        seed: of the run; each agent's own follows from it and the agent's name.
+        ports: node → port.
+        workloads: names, one agent each; "probe" gives one agent for each node.
+        pause: seconds from one operation of an agent to its next, at least.
+        history: the file it writes.
+    """
+
+    client: str
+    seed: int
+    ports: dict[str, int]
+    workloads: tuple[str, ...]
+    pause: float
+    history: str
+
+
+def main() -> int:
+    """Work until stdin ends; 0 when every agent came to its end."""
+    plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
+    writer = Writer(Path(plan.history), Header(FORMAT, tuple(plan.ports)))
+    loads = [load for name in plan.workloads for load in _loads(name, plan, writer)]
+    threads = [threading.Thread(target=_work, args=(load,), daemon=True) for load in loads]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    for load in loads:
+        load.agent.stopping.set()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    return 0
+
+
+def _loads(name: str, plan: Plan, writer: Writer) -> list[Workload]:
+    def agent(label: str, ports: dict[str, int]) -> Agent:
+        full = f"{plan.client}.{label}"
+        return Agent(full, ports, writer, Random(f"{plan.seed}/{full}"), plan.pause)
+
+    if name == Probe.name:
+        return [Probe(agent(f"probe-{node}", {node: port})) for node, port in plan.ports.items()]
+    kind = workload(name)
+    return [kind(agent(kind.name, plan.ports))]
+
+
+def _work(load: Workload) -> None:
+    try:
+        while not load.agent.stopping.is_set():
+            load.step()
+    finally:
+        load.agent.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
