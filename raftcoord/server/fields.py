@@ -2,12 +2,16 @@
 what is allowed."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from raftcoord.commands import bounds
 from raftcoord.errors import Malformed
 
 NAME_ALLOWED = "1-256 bytes of UTF-8 without control characters, not . or .."
+Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""An id or a token in a body: what the log can hold."""
 _ROUNDING = 1e-6
 """Milliseconds: what a sum of decimal seconds may be off by in binary without counting as more."""
 

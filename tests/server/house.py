@@ -67,11 +67,8 @@ class Connection:
         async with asyncio.timeout(PATIENCE):
             head = await self.reader.readuntil(b"\r\n\r\n")
             status, *lines = head.decode("latin-1").split("\r\n")
-            headers = dict(
-                (line.partition(":")[0].lower(), line.partition(":")[2].strip())
-                for line in lines
-                if line
-            )
+            pairs = [line.split(":", 1) for line in lines if line]
+            headers = {name.lower(): value.strip() for name, value in pairs}
             size = int(headers.get("content-length", 0))
             bodyless = method == "HEAD" or " 304 " in status
             body = b"" if bodyless else await self.reader.readexactly(size)
@@ -91,6 +88,7 @@ class House:
         self.node.on_applied = self.gateway.on_applied
         self.front = Front(self.gateway, self.node.status)
         self.port = 0
+        self.manager: DoorServer
 
     async def connect(self) -> Connection:
         return Connection(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -123,7 +121,9 @@ class House:
 
 
 @asynccontextmanager
-async def served(*, simple_protocol: bool = True, **gateway: int) -> AsyncIterator[House]:
+async def served(
+    *, simple_protocol: bool = True, connections: int = 1_000, **gateway: int
+) -> AsyncIterator[House]:
     """A house with its door open on a free port."""
     house = House(**gateway)
     house.gateway.open(house.node, "n1", 1)
@@ -135,7 +135,7 @@ async def served(*, simple_protocol: bool = True, **gateway: int) -> AsyncIterat
         hosts=["node-1.example"],
         simple_protocol=simple_protocol,
     )
-    manager = DoorServer(door, limit=1_000)
+    manager = house.manager = DoorServer(door, limit=connections)
     server = await asyncio.get_running_loop().create_server(manager, "127.0.0.1", 0)
     house.port = server.sockets[0].getsockname()[1]
     try:

@@ -39,7 +39,7 @@ _TOKEN = "the token of the grant"
 
 class _Acquire(Struct, forbid_unknown_fields=True, gc=False):
     owner: str
-    session: int | None = None
+    session: fields.Id | None = None
     ttl: float | None = None
     wait: float = 0
     meta: dict[str, Any] | None = None
@@ -47,19 +47,19 @@ class _Acquire(Struct, forbid_unknown_fields=True, gc=False):
 
 class _Release(Struct, forbid_unknown_fields=True, gc=False):
     owner: str
-    token: int
-    session: int | None = None
+    token: fields.Id
+    session: fields.Id | None = None
 
 
 class _Refresh(Struct, forbid_unknown_fields=True, gc=False):
     owner: str
-    token: int
-    session: int | None = None
+    token: fields.Id
+    session: fields.Id | None = None
     ttl: float | None = None
 
 
 class _Check(Struct, forbid_unknown_fields=True, gc=False):
-    token: int
+    token: fields.Id
 
 
 _ACQUIRE = Body(

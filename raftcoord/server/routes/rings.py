@@ -46,7 +46,7 @@ class _Join(Struct, forbid_unknown_fields=True, gc=False):
     weight: float = 1.0
     address: str | None = None
     meta: dict[str, Any] | None = None
-    session: int | None = None
+    session: fields.Id | None = None
 
 
 class _Lookup(Struct, forbid_unknown_fields=True, gc=False):

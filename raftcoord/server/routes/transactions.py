@@ -45,7 +45,7 @@ class _Begin(Struct, forbid_unknown_fields=True, gc=False):
     participants: list[str]
     timeout: float
     decide: Decide = "on_request"
-    session: int | None = None
+    session: fields.Id | None = None
     meta: dict[str, Any] | None = None
 
 

@@ -1,0 +1,113 @@
+"""The other end of a URL of the simple protocol."""
+
+import http.client
+import json
+import math
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from raftcoord.errors import ERRORS, Malformed, NotReady, OutcomeUnknown, RaftcoordError
+
+
+class Server:
+    """The server behind a URL; one connection for each request.
+
+    Raises:
+        Malformed: it is no URL of http or https, or the timeout is not a positive number.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise Malformed(f"{url!r} is no URL", field="url", allowed="http://host:port/path")
+        if not 0 < timeout < math.inf:
+            raise Malformed("timeout must be positive", field="timeout", allowed="seconds")
+        self._url = url
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = port
+        self._path = parts.path or "/"
+        self._timeout = timeout
+
+    def ask(
+        self, method: str, fields: dict[str, Any], conflict: type[RaftcoordError]
+    ) -> dict[str, Any]:
+        """The answer's fields.
+
+        Args:
+            conflict: the error of a 409 that does not name its own.
+
+        Raises:
+            NotReady: no connection, so nothing was executed. OutcomeUnknown: a connection, but
+                no answer. Else the error that the answer names.
+        """
+        make = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = make(self._host, self._port, timeout=self._timeout)
+        try:
+            self._connect(connection)
+            status, data = self._exchange(connection, method, fields)
+        finally:
+            connection.close()
+        body = _object(data)
+        if status == http.client.OK:
+            return body
+        raise _error(status, body, conflict)
+
+    def _connect(self, connection: http.client.HTTPConnection) -> None:
+        try:
+            connection.connect()
+        except OSError as error:
+            raise NotReady(
+                f"{self._url} cannot be reached: {error}", reason="unreachable"
+            ) from error
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, fields: dict[str, Any]
+    ) -> tuple[int, bytes]:
+        try:
+            if method == "GET":
+                connection.request("GET", f"{self._path}?{urlencode(fields)}")
+            else:
+                headers = {"Content-Type": "application/json"}
+                connection.request(method, self._path, json.dumps(fields), headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise OutcomeUnknown(
+                f"{self._url} gave no answer: {error!r}", reason="no-answer"
+            ) from error
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """The JSON object in a body; an empty one where there is none."""
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _error(status: int, body: dict[str, Any], conflict: type[RaftcoordError]) -> RaftcoordError:
+    """The error that an answer names (RFC 9457), or the one that its status stands for."""
+    detail = str(body.get("detail") or f"the server answered {status}")
+    known = ERRORS.get(str(body.get("type")))
+    if known is None:
+        known = {409: conflict, 503: NotReady, 400: Malformed}.get(status, RaftcoordError)
+    fields = {
+        key: value
+        for key, value in body.items()
+        if key not in ("type", "title", "status", "detail", "self")
+    }
+    return known(detail, **fields)
+
+
+def check_expire(expire: float) -> None:
+    """Raise Malformed for what the server would refuse."""
+    if not 0 < expire <= 86_400:
+        raise Malformed(
+            f"expire is {expire}", field="expire", limit=86_400, allowed="seconds, to 86400"
+        )
