@@ -116,6 +116,7 @@ class World:
         **core: Any,
     ) -> None:
         self.now = 1000.0
+        self.chance: Callable[[], float] = lambda: 0.5  # elections happen when the test says so
         self.segment = segment
         self.machine = machine
         self.settings = CoreSettings(**core)

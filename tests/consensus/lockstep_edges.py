@@ -90,8 +90,8 @@ class StepEdges:
         return self._world.now
 
     def random(self) -> float:
-        """Always the middle: elections happen when the test says so."""
-        return 0.5
+        """The world's chance."""
+        return self._world.chance()
 
     def random_bytes(self, count: int) -> bytes:
         """Different every time."""
