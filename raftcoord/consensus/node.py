@@ -21,6 +21,8 @@ from typing import Any
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import CANDIDATE, CONFIGURATION, LEADER, NO_OP, StateMachine
 from raftcoord.consensus.edges import Edges
+from raftcoord.consensus.folders import make_folder
+from raftcoord.consensus.folders import make_folder
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
 from raftcoord.consensus.peers import PeerAddress, PeerNode
@@ -95,7 +97,7 @@ class Node:
         """
         self._loop = asyncio.get_running_loop()
         settings, disk = self.settings, self._edges.disk
-        disk.make_dir(settings.data)
+        make_folder(disk, settings.data)
         if not disk.lock(f"{settings.data}/lock"):
             raise DataLocked(
                 f"{settings.data} is in use by another process: stop that one first",
