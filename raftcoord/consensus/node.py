@@ -22,7 +22,6 @@ from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import CANDIDATE, CONFIGURATION, LEADER, NO_OP, StateMachine
 from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.folders import make_folder
-from raftcoord.consensus.folders import make_folder
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
 from raftcoord.consensus.peers import PeerAddress, PeerNode
