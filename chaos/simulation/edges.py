@@ -1,0 +1,84 @@
+"""The edges of a simulated process: virtual time, a simulated disk, a seeded generator."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, NoReturn
+
+from chaos.simulation.disk import Killed, SimDisk
+from chaos.simulation.loop import VirtualLoop
+from raftcoord.consensus.edges import JobDone
+
+
+class Exit(BaseException):
+    """The process ended itself. Nothing of it runs any more."""
+
+
+class SimEdges:
+    """What one life of one host may touch.
+
+    Args:
+        rate: how fast its monotonic clock runs; 1.01 gains a hundredth.
+        sync: seconds a job of the disk takes, least and most.
+        stopped: told why the process ended itself.
+    """
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        disk: SimDisk,
+        rng: Random,
+        *,
+        rate: float,
+        sync: tuple[float, float],
+        stopped: Callable[[str], None],
+    ) -> None:
+        self.disk = disk
+        self.sync = sync
+        self._loop = loop
+        self._rng = rng
+        self._rate = rate
+        self._stopped = stopped
+        self._free_at: dict[str, float] = {}
+
+    def monotonic(self) -> float:
+        """Virtual seconds at this host's rate."""
+        return self._loop.time() * self._rate
+
+    def random(self) -> float:
+        """A draw of the seed's."""
+        return self._rng.random()
+
+    def random_bytes(self, count: int) -> bytes:
+        """Bytes of the seed's."""
+        return self._rng.randbytes(count)
+
+    def run(self, job: Callable[[], Any], done: JobDone, *, lane: str = "journal") -> None:
+        """The job happens all at once, when the disk gets to it."""
+        start = max(self._loop.time(), self._free_at.get(lane, 0.0))
+        when = self._free_at[lane] = start + self._rng.uniform(*self.sync)
+
+        def work() -> None:
+            result, failure = None, None
+            try:
+                result = job()
+            except Killed:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is told to whoever asked for the job
+                failure = error
+            done(result, failure)
+
+        self._loop.call_at(when, work)
+
+    def fork(self, job: Callable[[], None], done: Callable[[int], None]) -> None:
+        """The child sees the state of now, and ends a while later."""
+        status = 0
+        try:
+            job()
+        except OSError:
+            status = 1
+        self._loop.call_later(self._rng.uniform(0.001, 0.2), done, status)
+
+    def stop(self, reason: str) -> NoReturn:
+        """End this life."""
+        self._stopped(reason)
+        raise Exit(reason)
