@@ -9,6 +9,7 @@ sends again, so bytes wait; when the cut lasts longer than `patience`, both kern
 import asyncio
 import contextvars
 import errno
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -180,7 +181,9 @@ class Network:
             if size > 1 and rng.random() < _SPLIT:
                 size = rng.randrange(1, size)
             segment, data = data[:size], data[size:]
-            source.last_arrival = max(now + self._delay(source), source.last_arrival)
+            # Never at the same instant as the one before: equals come in any order.
+            behind = math.nextafter(source.last_arrival, math.inf)
+            source.last_arrival = max(now + self._delay(source), behind)
             self._loop.later(source.last_arrival, self._arrive, source, segment)
             if not data:
                 return

@@ -134,7 +134,9 @@ class Timeline(BareLoop):
             return
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[3].cancelled()]
+            # This one is marked as cancelled only after this call.
+            left = (e for e in self._timers if not e[3]._cancelled and e[3] is not handle)
+            self._timers = list(left)
             heapq.heapify(self._timers)
             self._cancelled = 0
 
