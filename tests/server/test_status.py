@@ -78,9 +78,7 @@ async def test_a_stale_read_says_how_old_it_may_be() -> None:
 @in_loop
 async def test_a_read_waits_for_the_revision_it_asks_for(monkeypatch) -> None:
     async with served() as house:
-        waiting = asyncio.create_task(
-            house.get("/v1/locks/a?consistency=stale&min_revision=2")
-        )
+        waiting = asyncio.create_task(house.get("/v1/locks/a?consistency=stale&min_revision=2"))
         await until(lambda: bool(house.gateway.reading._reaching))
         await house.acquire("a", "w1")
         assert not waiting.done()
