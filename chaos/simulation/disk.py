@@ -14,7 +14,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Literal
 
-SECTOR = 512
+from chaos.simulation.inodes import Inode, Resize, Write
 
 Moment = Literal["before", "middle", "after"]
 Hook = Callable[[int, str, str, Moment], None]
@@ -41,105 +41,21 @@ def kill_at(number: int, moment: Moment) -> Hook:
     return hook
 
 
-class _Write:
-    def __init__(self, offset: int, data: bytes) -> None:
-        self.offset = offset
-        self.data = data
-
-    def apply(self, image: "_Image") -> None:
-        image.put(self.offset, self.data)
-
-    def tear(self, image: "_Image", rng: Random) -> None:
-        """Some of its sectors reach the disk, others do not."""
-        at, end = self.offset, self.offset + len(self.data)
-        while at < end:
-            border = min(end, (at // SECTOR + 1) * SECTOR)
-            if rng.random() < 0.5:
-                image.put(at, self.data[at - self.offset : border - self.offset])
-            at = border
-
-
-class _Resize:
-    """A truncate, or (with `grow_only`) an allocation."""
-
-    def __init__(self, size: int, grow_only: bool) -> None:
-        self.size = size
-        self.grow_only = grow_only
-
-    def apply(self, image: "_Image") -> None:
-        if not self.grow_only or self.size > image.size:
-            del image.data[self.size :]
-            image.size = self.size
-
-    def tear(self, image: "_Image", rng: Random) -> None:
-        if rng.random() < 0.5:
-            self.apply(image)
-
-
-class _Image:
-    """Bytes of a file; those behind `data` up to `size` are zero and take no memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.size = 0
-
-    def put(self, offset: int, data: bytes) -> None:
-        if offset > len(self.data):
-            self.data.extend(bytes(offset - len(self.data)))
-        self.data[offset : offset + len(data)] = data
-        self.size = max(self.size, len(self.data))
-
-    def read(self, offset: int, size: int) -> bytes:
-        end = min(self.size, offset + size)
-        found = bytes(self.data[offset:end])
-        return found + bytes(max(0, end - offset - len(found)))
-
-    def copy(self) -> "_Image":
-        image = _Image()
-        image.data, image.size = bytearray(self.data), self.size
-        return image
-
-
-class _Inode:
-    def __init__(self) -> None:
-        self.cached = _Image()
-        self.durable = _Image()
-        self.unsynced: list[_Write | _Resize] = []
-
-    def change(self, operation: _Write | _Resize) -> None:
-        operation.apply(self.cached)
-        self.unsynced.append(operation)
-
-    def sync(self) -> None:
-        for operation in self.unsynced:
-            operation.apply(self.durable)
-        self.unsynced.clear()
-
-    def lose_power(self, rng: Random) -> None:
-        kept = rng.randint(0, len(self.unsynced))
-        for operation in self.unsynced[:kept]:
-            operation.apply(self.durable)
-        if kept < len(self.unsynced):
-            self.unsynced[kept].tear(self.durable, rng)
-        self.unsynced.clear()
-        self.cached = self.durable.copy()
-
-
-_FolderChange = Callable[[dict[str, "_Inode | None"]], None]
+_FolderChange = Callable[[dict[str, "Inode | None"]], None]
 """Changes the names: path → file, or None for a folder."""
 
 
 class SimFile:
     """An open file of a `SimDisk`; it dies with its process."""
 
-    def __init__(self, disk: "SimDisk", path: str, inode: _Inode) -> None:
+    def __init__(self, disk: "SimDisk", path: str, inode: Inode) -> None:
         self._disk = disk
         self._life = disk.life
         self._path = path
         self._inode = inode
         self._offset = 0
 
-    def _alive(self) -> _Inode:
+    def _alive(self) -> Inode:
         if self._life != self._disk.life:
             raise Killed(f"{self._path} was open in a process that is dead")
         return self._inode
@@ -150,7 +66,7 @@ class SimFile:
 
         def part(end: int) -> None:
             self._disk.need(inode, offset + end)
-            inode.change(_Write(offset, bytes(data[:end])))
+            inode.change(Write(offset, bytes(data[:end])))
 
         self._disk.operate(
             "write", self._path, lambda: part(len(data)), lambda: part(len(data) // 2)
@@ -169,7 +85,7 @@ class SimFile:
     def truncate(self, size: int) -> None:
         """Cut or extend."""
         inode = self._alive()
-        self._disk.operate("truncate", self._path, lambda: inode.change(_Resize(size, False)))
+        self._disk.operate("truncate", self._path, lambda: inode.change(Resize(size, False)))
 
     def allocate(self, size: int) -> None:
         """Reserve; a full disk leaves the file as it was."""
@@ -177,7 +93,7 @@ class SimFile:
 
         def grow() -> None:
             self._disk.need(inode, size)
-            inode.change(_Resize(size, True))
+            inode.change(Resize(size, True))
 
         self._disk.operate("allocate", self._path, grow)
 
@@ -221,8 +137,8 @@ class SimDisk:
         self.fail_next_sync = False
         self.life = 0
         self._dead = False
-        self._names: dict[str, _Inode | None] = {}
-        self._durable_names: dict[str, _Inode | None] = {}
+        self._names: dict[str, Inode | None] = {}
+        self._durable_names: dict[str, Inode | None] = {}
         self._unsynced: dict[str, list[_FolderChange]] = {}
         self._locks: set[str] = set()
 
@@ -244,7 +160,7 @@ class SimDisk:
         inodes = {id(i): i for i in (*self._names.values(), *self._durable_names.values()) if i}
         for inode in inodes.values():
             inode.lose_power(rng)
-        reachable: dict[str, _Inode | None] = {}
+        reachable: dict[str, Inode | None] = {}
         for path in sorted(self._durable_names):
             if _is_root(_folder(path)) or _folder(path) in reachable:
                 reachable[path] = self._durable_names[path]
@@ -269,7 +185,7 @@ class SimDisk:
 
     # What its files ask it.
 
-    def need(self, inode: _Inode, size: int) -> None:
+    def need(self, inode: Inode, size: int) -> None:
         """The file wants to be `size` bytes; ENOSPC where they are not there."""
         more = size - inode.cached.size
         if self.capacity is not None and more > 0 and self.used() + more > self.capacity:
@@ -313,7 +229,7 @@ class SimDisk:
         if path in self._names:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         self._check_folder(_folder(path), path)
-        inode = _Inode()
+        inode = Inode()
         self._change("create", path, lambda names: names.update({path: inode}))
         return SimFile(self, path, inode)
 
@@ -321,7 +237,7 @@ class SimDisk:
         """Rename within a folder."""
         inode = self._inode(old)
 
-        def change(names: dict[str, _Inode | None]) -> None:
+        def change(names: dict[str, Inode | None]) -> None:
             names.pop(old, None)
             names[new] = inode
 
@@ -331,7 +247,7 @@ class SimDisk:
         """Remove a file."""
         self._inode(path)  # there has to be one
 
-        def change(names: dict[str, _Inode | None]) -> None:
+        def change(names: dict[str, Inode | None]) -> None:
             names.pop(path, None)
 
         self._change("remove", path, change)
@@ -376,7 +292,7 @@ class SimDisk:
 
         self.operate(name, path, whole)
 
-    def _inode(self, path: str) -> _Inode:
+    def _inode(self, path: str) -> Inode:
         inode = self._names.get(path)
         if inode is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

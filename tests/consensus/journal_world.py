@@ -143,6 +143,7 @@ class World:
         self.segment_bytes = segment_bytes
         self.model = Model()
         self.history = [self.model.copy()]
+        self.positions = [0]
         self.durable = 0
         self.boots = 0
         self.floor = 0
@@ -177,7 +178,10 @@ class World:
             getattr(self, name)(*arguments)
 
     def _did(self) -> None:
+        """A step was taken on the model and is now taken on the journal."""
         self.history.append(self.model.copy())
+        # A commit record is durable only with a record behind it.
+        self.positions.append(self.journal.position + 1)
 
     def add(self, count: int, size: int = 20) -> None:
         for _ in range(count):
@@ -243,18 +247,44 @@ class World:
         job = self.journal.take()
         if job is None:
             return
-        upto, position = len(self.history) - 1, self.journal.position
+        upto = len(self.history) - 1
         used = self.disk.used()
         job()
         assert self.disk.used() == used, "a write needed room that was not reserved"
         self.journal.taken(None)
-        assert not self.journal.dirty
-        assert self.journal.synced == position
-        self.durable = upto
+        if not self.journal._batches:
+            self.durable = upto
+            assert not self.journal.dirty
+            assert self.journal.synced == self.journal.position
+            return
+        # Some of it waits for a file: durable is what stood before those records.
+        assert self.edges.hold or self.disk.capacity is not None
+        while self.durable < upto and self.positions[self.durable + 1] <= self.journal.synced:
+            self.durable += 1
+
+    def hold(self) -> None:
+        """The bulk lane does nothing from here on."""
+        self.edges.hold = True
+
+    def go(self) -> None:
+        """The bulk lane works again."""
+        self.edges.hold = False
+        self.edges.let_go()
+
+    def fill(self) -> None:
+        """The disk is full."""
+        self.disk.capacity = self.disk.used()
+
+    def empty(self) -> None:
+        """There is room again; the driver's timer notices."""
+        self.disk.capacity = None
+        self.journal.retry_space()
 
     def crash(self, rng: Random | None = None) -> None:
         """A kill, or, with `rng`, a power cut."""
         self.edges.held.clear()
+        self.edges.hold = False
+        self.disk.capacity = None
         self.disk.crash(rng, power=rng is not None)
 
     def check(self) -> None:
@@ -265,7 +295,7 @@ class World:
             if stood.matches(self.journal, self.floor):
                 stood.entries = [e for e in stood.entries if e[1] >= self.floor]
                 self.model = stood
-                self.history, self.durable = [stood.copy()], 0
+                self.history, self.positions, self.durable = [stood.copy()], [0], 0
                 return
         journal = self.journal
         found = outline(

@@ -192,6 +192,7 @@ STEPS = st.one_of(
     st.tuples(st.just("install"), st.integers(1, 5)),
     st.tuples(st.just("sync")),
     st.tuples(st.just("sync")),
+    st.tuples(st.sampled_from(["hold", "go", "fill", "empty"])),
 )
 LIVES = st.lists(
     st.tuples(st.lists(STEPS, max_size=12), st.integers(1, 25), st.integers(0, 2**32)),

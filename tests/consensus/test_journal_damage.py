@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from chaos.simulation.disk import SECTOR, kill_at
+from chaos.simulation.disk import kill_at
+from chaos.simulation.inodes import SECTOR
 from raftcoord.consensus import records, segments
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.records import Kind, SnapshotMarker

@@ -165,10 +165,9 @@ def test_a_failed_sync_is_fatal_and_not_repeated() -> None:
 
 def test_opening_on_a_full_disk_works_while_nothing_new_is_needed() -> None:
     world = made()
-    world.disk.capacity = world.disk.used()
     world.run([("add", 5, 300), ("sync",)])
     world.crash(NothingKept())
-    world.disk.capacity -= 2048
+    world.disk.capacity = world.disk.used() - 2048
     world.open()
     assert world.journal.full
     world.check()

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from chaos.simulation.disk import SECTOR, Killed, SimDisk, kill_at
+from chaos.simulation.disk import Killed, SimDisk, kill_at
+from chaos.simulation.inodes import SECTOR
 
 
 def disk_with(data: bytes, *, synced: bool) -> SimDisk:
