@@ -87,8 +87,12 @@ def committed_index(
 def next_after_answer(
     *, ok: bool, index: int, match: int, next_index: int, last: int
 ) -> tuple[int, int]:
-    """The follower's (match, next) after its answer; neither falls below what it acknowledged."""
+    """The follower's (match, next) after its answer; neither falls below what it acknowledged.
+
+    A refusal only lowers next: of several appends under way the later ones are refused because
+    the first one was, and what they ask for is known not to match.
+    """
     if ok:
         match = max(match, index)
         return match, max(next_index, match + 1)
-    return match, max(match + 1, min(index, last + 1))
+    return match, max(match + 1, min(index, next_index, last + 1))

@@ -178,7 +178,13 @@ def test_next_index_never_falls_below_what_was_acknowledged() -> None:
     assert next_after_answer(ok=True, index=3, match=5, next_index=9, last=9) == (5, 9)
     assert next_after_answer(ok=True, index=9, match=5, next_index=7, last=9) == (9, 10)
     assert next_after_answer(ok=False, index=2, match=5, next_index=9, last=9) == (5, 6)
-    assert next_after_answer(ok=False, index=99, match=0, next_index=9, last=9) == (0, 10)
+    assert next_after_answer(ok=False, index=99, match=0, next_index=10, last=9) == (0, 10)
+
+
+def test_a_refusal_only_lowers_the_next_index() -> None:
+    """Else the refusals of two appends that are under way at once take turns for ever."""
+    assert next_after_answer(ok=False, index=2, match=0, next_index=9, last=9) == (0, 2)
+    assert next_after_answer(ok=False, index=3, match=0, next_index=2, last=9) == (0, 2)
 
 
 def configuration(voters: str, learners: str = "") -> Configuration:
