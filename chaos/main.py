@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--seconds-max", type=float, help="begin no round so late that all takes longer than this"
     )
+    run.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        help="seconds to accept a write and be ready again; later is a violation (default 60)",
+    )
     run.set_defaults(go=_run)
     judge = commands.add_parser("judge", help="judge saved histories, together as one")
     judge.add_argument("file", type=Path, nargs="+")
@@ -69,14 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _at_least(lowest: int) -> type[int]:
-    class Number(int):
-        def __new__(cls, text: str) -> Number:
-            if int(text) < lowest:
-                raise ValueError(text)
-            return super().__new__(cls, text)
+def _at_least(lowest: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        number = int(text)
+        if number < lowest:
+            raise argparse.ArgumentTypeError(f"{number} is below {lowest}")
+        return number
 
-    return Number
+    return convert
 
 
 def _judge(options: argparse.Namespace) -> int:
@@ -119,6 +125,7 @@ def _run(options: argparse.Namespace) -> int:
         options.port,
         options.seconds_max,
         shlex.split(os.environ.get(PROGRAM, "")) or [sys.executable, "-m", "raftcoord"],
+        options.patience,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

@@ -29,15 +29,17 @@ from chaos.workloads.agent import Agent
 from chaos.workloads.process import Plan
 from cluster.folder import DataFolder
 from cluster.member import last_line
-from cluster.places import HOST, PEER_OFFSET, is_free
+from cluster.places import HOST, PEER_OFFSET, check_ports, is_free
 from cluster.problem import Problem
 from cluster.processes import describe_end
 
 NODES = 3
-RECOVERY = 60.0
-"""Seconds within which a write must be accepted and all nodes be ready again."""
+START = 60.0
+"""Seconds for a new cluster to come up."""
 REST = 45.0
 """Seconds to come to rest in the end; longer than the longest lease of the loads."""
+END = 8.0
+"""Seconds that the last look, the stopping and the judges take, as a rule."""
 LOOK = 0.02
 PROBE_PAUSE = 0.02
 Say = Callable[[str], None]
@@ -52,8 +54,10 @@ class Settings:
         folder: takes everything; it holds no cluster yet.
         history: where the history goes.
         rate: operations per second of all clients together, at most; probes come on top.
-        seconds: after so many seconds no further round begins.
+        seconds: no round begins that would, as long as the longest so far, end later than this
+            with all that comes behind the last one.
         program: what runs a node, before `serve --config …`.
+        patience: seconds within which a write must be accepted and all nodes be ready again.
     """
 
     rounds: list[Round]
@@ -66,6 +70,7 @@ class Settings:
     port: int | None = None
     seconds: float | None = None
     program: list[str] = field(default_factory=list)
+    patience: float = 60.0
 
 
 class CannotRun(Exception):
@@ -88,13 +93,15 @@ class Run:
         self._settings = settings
         self._say = say
         state = folder.settle(NODES, settings.port or free_port())
+        check_ports(folder.places.nodes(NODES, state.port), "give others with --port")
         folder.prepare(state)
         self._nodes = Nodes(folder, settings.program)
         self._header = Header(FORMAT, self._nodes.ids, self._words())
         self._clients = Clients(settings.folder)
         self._own = settings.folder / "nemesis.jsonl"
         self._writer = Writer(self._own, self._header)
-        self._began = time.monotonic()
+        self._began = self._round_began = time.monotonic()
+        self._longest = 0.0
         self._ended = Ended()
         self._lost = False
 
@@ -112,6 +119,7 @@ class Run:
         """Run it to its end and save the history; raises CannotRun."""
         try:
             self._start()
+            self._round_began = time.monotonic()
             for number, planned in enumerate(self._settings.rounds, 1):
                 if self._time_is_over():
                     self._ended.out_of_time = True
@@ -135,7 +143,7 @@ class Run:
     def _start(self) -> None:
         self._say(f"starting {NODES} nodes on {', '.join(map(str, self._nodes.ports.values()))}")
         self._nodes.start(*self._nodes.ids)
-        problem = self._wait(self._all_ready, RECOVERY)
+        problem = self._wait(self._all_ready, START)
         if problem is not None:
             raise CannotRun(f"the cluster did not come up: {problem}")
         settings = self._settings
@@ -145,7 +153,7 @@ class Run:
             self._start_client(f"c{number}", settings.workloads, pause)
         self._start_client("probe", ("probe",), PROBE_PAUSE)
         since = time.monotonic_ns()
-        problem = self._wait(lambda: self._clients.write_accepted(since) is not None, RECOVERY)
+        problem = self._wait(lambda: self._clients.write_accepted(since) is not None, START)
         if problem is not None:
             raise CannotRun(f"no write was accepted by the new cluster: {problem}")
 
@@ -158,9 +166,10 @@ class Run:
 
     def _round(self, number: int, planned: Round) -> bool:
         """One kill and recovery; False where the cluster did not come back."""
+        patience = self._settings.patience
         problem = self._rest(planned.before)
         leaders: list[str] = []
-        problem = problem or self._wait(lambda: self._found_leader(leaders), RECOVERY)
+        problem = problem or self._wait(lambda: self._found_leader(leaders), patience)
         if problem is not None:
             return self._no_recovery(number, problem)
         victims = self._victims(planned, leaders[-1])
@@ -171,7 +180,7 @@ class Run:
         begun = time.monotonic_ns()
         self._note(Fault(begun, "start", number, victims))
         self._nodes.start(*victims)
-        problem = problem or self._wait(lambda: self._recovered(killed), RECOVERY)
+        problem = problem or self._wait(lambda: self._recovered(killed), patience)
         if problem is not None:
             return self._no_recovery(number, problem)
         now = time.monotonic_ns()
@@ -250,7 +259,10 @@ class Run:
 
     def _time_is_over(self) -> bool:
         limit = self._settings.seconds
-        return limit is not None and time.monotonic() - self._began >= limit
+        now = time.monotonic()
+        self._longest = max(self._longest, now - self._round_began)
+        self._round_began = now
+        return limit is not None and now - self._began + self._longest + END > limit
 
     def _wait(self, reached: Callable[[], bool], seconds: float) -> str | None:
         """Wait for something; None when it is reached, else why it is not."""

@@ -6,8 +6,10 @@ whoever started it is gone, and then finishes what its agents have begun.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import traceback
 from pathlib import Path
 from random import Random
 
@@ -17,6 +19,8 @@ from msgspec import Struct
 from chaos.history import FORMAT, Header, Writer
 from chaos.workloads import Probe, Workload, workload
 from chaos.workloads.agent import Agent
+
+BROKEN = 70
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +48,7 @@ def main() -> int:
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
     writer = Writer(Path(plan.history), Header(FORMAT, tuple(plan.ports)))
     loads = [load for name in plan.workloads for load in _loads(name, plan, writer)]
+    threading.excepthook = _broken
     threads = [threading.Thread(target=_work, args=(load,), daemon=True) for load in loads]
     for thread in threads:
         thread.start()
@@ -68,11 +73,16 @@ def _loads(name: str, plan: Plan, writer: Writer) -> list[Workload]:
 
 
 def _work(load: Workload) -> None:
-    try:
-        while not load.agent.stopping.is_set():
-            load.step()
-    finally:
-        load.agent.close()
+    while not load.agent.stopping.is_set():
+        load.step()
+    load.agent.close()
+
+
+def _broken(failed: threading.ExceptHookArgs) -> None:
+    """A load with a bug must not go on as a load that does less."""
+    traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.stderr.flush()
+    os._exit(BROKEN)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chaos.workloads.workload import Workload
 
-LOCKS = ("simple/1", "simple/2")
-TRANSACTIONS = ("deal/1", "deal/2", "deal/3")
-EXPIRES = (0.5, 2.0, 5.0)
+LOCKS = ("simple/1", "simple/2", "simple/3")
+TRANSACTIONS = ("deal/1", "deal/2", "deal/3", "deal/4")
+EXPIRES = (0.3, 1.0, 3.0)
 LONGEST_HOLD = 0.03
 
 
@@ -34,7 +34,7 @@ class Simple(Workload):
         if agent.chance(0.3):
             agent.ask("lock.read", name=key)
         agent.pause(agent.random.uniform(0, LONGEST_HOLD))
-        if agent.chance(0.85):
+        if agent.chance(0.92):
             agent.ask("simple.unlock", key=key, value=value)
             if agent.chance(0.1):
                 agent.ask("simple.unlock", key=key, value=value)

@@ -1,0 +1,230 @@
+"""Runs against fake nodes: what is killed, what is judged, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos import history, main
+from chaos.run import free_port
+from cluster.environment import ROOT
+from cluster.processes import birth
+
+FAKE = shlex.join([sys.executable, "-I", str(Path(__file__).with_name("fake_node.py"))])
+SHORT = ("--workloads", "locks", "--clients", "2", "--rate", "150")
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    words = ("--data", str(folder / "cluster"), "--seed", "5", *SHORT, *more)
+    code = "import sys; from chaos.main import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, "run", *words]
+
+
+def run(folder: Path, *more: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+    """A run to its end, with a fault of the fake nodes."""
+    (folder / "fault").write_text(fault)
+    return subprocess.run(
+        command(folder, *more),
+        cwd=ROOT,
+        env={**os.environ, main.PROGRAM: FAKE},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def schedule(tmp_path: Path) -> Path:
+    """The leader, a follower, all; in quick succession."""
+    file = tmp_path / "schedule"
+    file.write_text(
+        '{"victim": "leader", "before": 0.5, "down": 0.1}\n'
+        '{"victim": "follower", "before": 0.3, "down": 0.1, "pick": 1}\n'
+        '{"victim": "all", "before": 0.3, "down": 0.2}\n'
+    )
+    return file
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes that have the folder in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in words and birth(int(entry.name)) is not None:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(0.02)
+
+
+def test_a_correct_cluster_is_found_correct_and_judged_so_again(
+    tmp_path: Path, schedule: Path
+) -> None:
+    file = tmp_path / "saved.jsonl"
+    ended = run(tmp_path, "--schedule", str(schedule), "--history", str(file))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    lines = ended.stdout.splitlines()
+    rounds = [line for line in lines if line.startswith("round ")]
+    killed = [line.partition("killed ")[2].partition("  ")[0] for line in rounds]
+    assert [words.split()[-1] for words in killed] == ["(leader)", "(follower)", "three"]
+    assert all("next write after" in line for line in rounds)
+    assert any(line.startswith("no violation") for line in lines)
+    assert "3 of 3 rounds" in lines[-1]
+    assert processes_of(tmp_path) == []
+
+    saved = history.load(file)
+    assert saved.nodes == ("n1", "n2", "n3")
+    assert saved.run["seed"] == 5
+    assert [fault.what for fault in saved.faults] == ["kill", "start", "recovered"] * 3
+    assert {item.client for item in saved.operations} >= {"c1.locks", "c2.locks", "final"}
+    assert {item.node for item in saved.operations if item.ok} == {"n1", "n2", "n3"}
+    assert main.main(["judge", str(file)]) == 0
+
+
+def test_a_cluster_that_forgets_is_found_out(tmp_path: Path, schedule: Path) -> None:
+    ended = run(tmp_path, "--schedule", str(schedule), fault="amnesia")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    shown = [line for line in ended.stdout.splitlines() if "VIOLATION" in line]
+    assert any("two holders" in line or "grant lost" in line for line in shown), ended.stdout
+    assert "lock.acquire(" in ended.stdout.partition("VIOLATION")[2]
+    assert "logs and history are in" in ended.stdout
+    assert processes_of(tmp_path) == []
+
+
+def test_a_node_that_refuses_to_start_is_no_recovery(tmp_path: Path, schedule: Path) -> None:
+    ended = run(tmp_path, "--schedule", str(schedule), fault="refuses")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "no recovery" in ended.stdout
+    assert "exit 65" in ended.stdout
+    assert "data-damaged: journal/1 at 17" in ended.stdout
+    assert processes_of(tmp_path) == []
+
+
+def test_a_node_that_does_not_come_back_is_no_recovery(tmp_path: Path, schedule: Path) -> None:
+    ended = run(tmp_path, "--schedule", str(schedule), "--patience", "2", fault="wedged")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "round 1: no recovery: not within 2 s" in ended.stdout
+    assert processes_of(tmp_path) == []
+
+
+def test_time_bounds_the_rounds(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--rounds", "1000", "--seconds-max", "12")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    rounds = [line for line in ended.stdout.splitlines() if line.startswith("round ")]
+    assert 1 <= len(rounds) < 1000
+    assert f"{len(rounds)} of 1000 rounds" in ended.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long run in its second round."""
+    process = subprocess.Popen(
+        command(tmp_path, "--rounds", "1000"),
+        cwd=ROOT,
+        env={**os.environ, main.PROGRAM: FAKE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("round "):
+            break
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_verdict_and_nothing_left(
+    tmp_path: Path, running: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    running.send_signal(number)
+    output = running.communicate(timeout=60)[0]
+    assert running.returncode == main.INTERRUPTED, output
+    assert "interrupted" in output
+    assert "no violation" in output
+    assert processes_of(tmp_path) == []
+
+
+def test_nothing_outlives_a_runner_that_is_killed(
+    tmp_path: Path, running: subprocess.Popen[str]
+) -> None:
+    clients = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _parent(int(entry.name)) == running.pid
+    ]
+    assert len(clients) >= 5
+    running.kill()
+    wait_for(lambda: not any(map(birth, clients)), "clients and nodes end")
+
+
+def _parent(pid: int) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def test_a_folder_with_a_cluster_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    (folder / "state.json").write_text(
+        '{"cluster": "x", "port": 1, "stages": {"n1": "made"}, "wiping": false, "format": 1}'
+    )
+    ended = run(tmp_path, "--rounds", "1")
+    assert ended.returncode == 64
+    assert "holds a cluster already" in ended.stderr
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    import socket
+
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port + 1))
+        other.listen()
+        ended = run(tmp_path, "--rounds", "1", "--port", str(port))
+    assert ended.returncode == main.UNAVAILABLE
+    assert f"port {port + 1}" in ended.stderr
+
+
+def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "schedule"
+    file.write_text('{"victim": "leader", "before": 1, "down": 1}\n{"victim": "everybody"}\n')
+    ended = run(tmp_path, "--schedule", str(file))
+    assert ended.returncode == main.UNREADABLE
+    assert f"{file}, line 2: " in ended.stderr
+    assert "everybody" in ended.stderr or "$.victim" in ended.stderr
+
+
+def test_an_unknown_workload_is_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--workloads", "looks")
+    assert ended.returncode == 64
+    assert "there is no workload looks" in ended.stderr
+
+
+def test_a_workload_that_breaks_ends_the_run_with_its_words(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--rounds", "3", "--workloads", "tests.chaos.broken_load:Broken")
+    assert ended.returncode == main.UNAVAILABLE, ended.stdout + ended.stderr
+    assert "ValueError: this load is broken" in ended.stderr
+    assert processes_of(tmp_path) == []
