@@ -163,6 +163,23 @@ def test_a_failed_sync_is_fatal_and_not_repeated() -> None:
     assert world.journal.synced_index == 0
 
 
+def test_what_a_failed_sync_left_is_durable_once_it_was_read() -> None:
+    """Rebello et al., ATC 2020: after a failed sync the system takes lost pages for written."""
+    world = made()
+    world.run([("add", 3), ("sync",), ("add", 2), ("vote",)])
+    job = world.journal.take()
+    world.disk.fail_next_sync = True
+    with pytest.raises(OSError):
+        job()
+    world.crash()  # the process ended; the page cache did not
+    world.open()
+    read, term = world.journal[:], world.journal.getCurrentTerm()
+    world.crash(NothingKept())
+    world.open()
+    assert world.journal[:] == read
+    assert world.journal.getCurrentTerm() == term
+
+
 def test_opening_on_a_full_disk_works_while_nothing_new_is_needed() -> None:
     world = made()
     world.run([("add", 5, 300), ("sync",)])
