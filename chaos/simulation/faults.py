@@ -20,7 +20,7 @@ def _back_soon(world: World, name: str) -> None:
         if world.members[name].node is None and not world.loop.is_alive(name):
             world.start(name)
 
-    world.loop.call_later(world.rng.uniform(0.05, 1.5), back)
+    world.loop.later(world.loop.time() + world.rng.uniform(0.05, 1.5), back)
 
 
 def _kill(world: World, name: str, *, power: bool) -> bool:

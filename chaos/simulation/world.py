@@ -95,8 +95,11 @@ class World:
 
     Args:
         members: how many nodes.
-        load: proposals a virtual second.
-        expected_stops: beginnings of reasons for which a process may end itself in this run.
+        load: proposals and reads a virtual second.
+
+    Attributes:
+        told: how many callers were told what.
+        expected_stops: parts of reasons for which a process may end itself in this run.
     """
 
     def __init__(self, seed: int, *, members: int = 3, load: float = 40.0) -> None:
@@ -105,7 +108,7 @@ class World:
         self.judges = Judges()
         self.members = {f"n{n}": Member(f"n{n}", BASE_PORT + n) for n in range(1, members + 1)}
         self.told = Counter[str]()
-        self.expected_stops: tuple[str, ...] = ()
+        self.expected_stops: tuple[str, ...] = ("at the start",)
         self.violation: Violation | None = None
         self._load = load
         self._proposed = 0
@@ -158,9 +161,18 @@ class World:
             member.stopped_for = str(refusal)
             self.loop.kill(member.name)
             return
+        except OSError as failure:
+            # A full or failing disk: the process ends, and whoever watches starts it again.
+            self._stopped(member.name, f"{failure.strerror} at the start")
+            self.loop.later(self.loop.time() + 1.0, self._start_again, member.name)
+            return
         member.node = node
         if member.start_as == "init":
             member.start_as = "normal"
+
+    def _start_again(self, name: str) -> None:
+        if not self.loop.is_alive(name):
+            self.start(name)
 
     def kill(self, name: str, *, power: bool = False) -> None:
         """SIGKILL, or a power cut that takes unsynced writes along."""

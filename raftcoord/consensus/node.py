@@ -104,7 +104,8 @@ class Node:
             )
         journal = self._open_journal()
         snapshots = Snapshots(self._edges, f"{settings.data}/snapshots", cluster=settings.cluster)
-        snapshots.sweep([journal.snapshot.name] if journal.snapshot is not None else [])
+        marked = [journal.snapshot.name] if journal.snapshot is not None else []
+        snapshots.sweep(marked, newer=True)
         self._net = PeerTransport(
             self._edges,
             cluster=settings.cluster,
@@ -154,7 +155,7 @@ class Node:
                     " (serve --join), or start a new cluster with --init",
                     path=settings.data,
                 )
-            self._create_journal(path)
+            return self._create_journal(path)
         return Journal.open(
             self._edges,
             path,
@@ -163,7 +164,7 @@ class Node:
             segment_bytes=settings.segment_bytes,
         )
 
-    def _create_journal(self, path: str) -> None:
+    def _create_journal(self, path: str) -> Journal:
         settings = self.settings
         base: list[Entry] = [(NO_OP, 0, 0)]
         incarnation = 0
@@ -176,7 +177,7 @@ class Node:
             base.append((first, 1, 0))
         else:
             incarnation = int.from_bytes(self._edges.random_bytes(6), "big") + 1
-        Journal.create(
+        return Journal.create(
             self._edges,
             path,
             cluster=settings.cluster,
