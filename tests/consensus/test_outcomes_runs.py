@@ -9,6 +9,7 @@ import pytest
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.proposals import Outcome, ProposalQueue
+from raftcoord.consensus.raft import Raft
 from raftcoord.errors import NoLeader, OutcomeUnknown, Overloaded
 from tests.consensus.lockstep import Running, World, acknowledged, kinds
 
@@ -257,9 +258,14 @@ class Storm:
             world.heal(name)
         for _ in range(400):
             world.pump(rounds=1, dt=0.02)
-            if world.leaders and len({world[name].applied for name in NAMES}) == 1:
-                break
-        world.pump(rounds=3)
+            if len(world.leaders) == 1 and self.settled(world[world.leaders]):
+                return
+        raise AssertionError("they do not agree")
+
+    def settled(self, leader: Raft) -> bool:
+        """Whether nothing waits at the leader, and all have applied all."""
+        done = leader.is_ready() and not leader.backlog()["queued"]
+        return done and {self.world[n].applied for n in NAMES} == {leader.last().index}
 
     def judge(self) -> None:
         """Hold what callers were told against what happened."""
