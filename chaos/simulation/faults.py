@@ -49,7 +49,8 @@ def power_cut(world: World) -> bool:
 
 def power_cut_of_all(world: World) -> bool:
     """The whole room."""
-    return all([_kill(world, name, power=True) for name in sorted(world.members)])
+    struck = [name for name in sorted(world.members) if _kill(world, name, power=True)]
+    return len(struck) > 1
 
 
 def pause(world: World) -> bool:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-import msgpack
+from msgspec import msgpack
 
 from chaos.simulation.disk import SimDisk
 from chaos.simulation.edges import SimEdges
@@ -59,13 +59,13 @@ class Recorder:
 
     def pack(self) -> Iterator[bytes]:
         """The payloads, in pieces."""
-        yield msgpack.packb([self.clock, self._digest])
+        yield msgpack.encode([self.clock, self._digest])
         for start in range(0, len(self.seen), 50):
-            yield msgpack.packb(self.seen[start : start + 50])
+            yield msgpack.encode(self.seen[start : start + 50])
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Take them back."""
-        parts = [msgpack.unpackb(chunk) for chunk in chunks]
+        parts = [msgpack.decode(chunk) for chunk in chunks]
         self.clock, self._digest = parts[0]
         self.seen = [payload for part in parts[1:] for payload in part]
 
@@ -309,7 +309,7 @@ class World:
         down = self.rng.choice(sorted(self.members))
         self.kill(down, power=self.rng.random() < 0.5)
         self._must_write("a bare majority accepts a write")
-        self.start(down)
+        self._start_again(down)
         self._calling = False
         self._must_write("the whole cluster accepts a write")
         self.until(self._agree, RECOVERY, "all members hold the same state")
