@@ -131,22 +131,26 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     v: int = VERSION
 
 
+_UNENCODABLE = (OverflowError, UnicodeEncodeError, RecursionError, TypeError)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Envelope)
 _reply_decoder: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The bytes for the log.
+    """The bytes for the log, tried by decoding them: what gets into the log stops every node that
+    cannot decode it.
 
     Raises:
         Malformed: something in it has no MessagePack form (a number beyond 64 bits, half a
-            surrogate pair, too deep a nesting).
+            surrogate pair, too deep a nesting), or a field is of another type than it says.
     """
     try:
-        return _encoder.encode(envelope)
-    except (OverflowError, UnicodeEncodeError, RecursionError, TypeError) as error:
+        data = _encoder.encode(envelope)
+        _decoder.decode(data)
+    except (msgspec.DecodeError, *_UNENCODABLE) as error:
         raise Malformed(f"the request cannot be stored: {error}", field="body") from error
+    return data
 
 
 def decode(payload: bytes) -> Envelope:

@@ -65,6 +65,12 @@ class Grants:
             return None
         return grant
 
+    def why_over(self, token: int) -> str:
+        """Why a grant that is not collected yet does not live."""
+        session = self.table.rows[token].holder.session
+        gone = session is not None and self._sessions.live(session) is None
+        return "session-gone" if gone else "expired"
+
     def expires_in(self, grant: Grant) -> int:
         """Milliseconds a living grant has left if nothing is refreshed or kept alive."""
         ends = [] if grant.expires is None else [grant.expires]

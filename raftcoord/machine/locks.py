@@ -244,7 +244,7 @@ class Locks:
     ) -> Granted:
         lock = self.table.get(name)
         if lock is not None:  # all that is left of it is over
-            self._free(name, lock, "expired")
+            self._free(name, lock, self.grants.why_over(lock.token))
         reply = self.grants.give(name, holder, ttl, meta, (request,), simple=simple)
         self._ledger.put(self.table, name, Lock(reply.token, 0, 0, 0))
         return reply
@@ -263,7 +263,7 @@ class Locks:
         lock = self.queues.append(name, lock, holder, command.ttl, command.meta, asked)
         self._ledger.put(self.table, name, lock)
         if self.grants.live(lock.token) is None:  # over, not collected yet: the head's turn
-            self._free(name, lock, "expired")
+            self._free(name, lock, self.grants.why_over(lock.token))
         return Queued(name, lock.waiting, asked.ends - self._ledger.clock)
 
     def _join(self, name: str, sequence: int, waiter: Waiter, asked: Asked) -> Queued:

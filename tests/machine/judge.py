@@ -242,7 +242,7 @@ class Judge:
         if data.reason == "expired":
             assert not self._lives(hold), f"{name} was taken away before its time"
         elif data.reason == "session-gone":
-            assert hold.holder[0] in self.gone
+            assert hold.holder[0] in self.gone or not self._session_lives(hold.holder)
         elif data.reason == "cancelled":
             assert envelope is not None
             assert isinstance(envelope.command, CancelAcquire)

@@ -159,6 +159,23 @@ def test_what_is_over_and_not_collected_cannot_be_used(monkeypatch: pytest.Monke
     assert not machine.alarms
 
 
+def test_the_head_gets_its_turn_though_the_holder_was_not_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state, "EXPIRIES_PER_ENTRY", 0)
+    log = Log()
+    log.do(OpenSession(2_000))
+    log.do(AcquireLock("a", "w", 1))
+    log.do(AcquireLock("a", "first", ttl=9_000, wait=60_000))
+    log.time = 2_000
+    refused = log.do(AcquireLock("a", "second", ttl=9_000))
+    assert refused.fields["reason"] == "queued"
+    assert isinstance(log.do(AcquireLock("a", "second", ttl=9_000, wait=60_000)), Queued)
+    view = log.machine.locks.get("a")
+    assert view.holders[0].owner == "first"
+    assert view.queue == 1
+
+
 def test_a_heavy_expiry_leaves_the_rest_for_the_next_entry() -> None:
     log = Log()
     for _ in range(5):

