@@ -47,6 +47,7 @@ class ControlServer:
         self._server = await asyncio.start_unix_server(
             self._serve, self.path, limit=LARGEST_ORDER, backlog=16
         )
+        self.path.chmod(0o600)
 
     async def close(self) -> None:
         """Let answers that are on their way leave, for a moment."""

@@ -35,6 +35,10 @@ def main(argv: list[str]) -> int:
         # Whoever read our output has seen enough.
         sys.stdout = None
         return 0
+    except OSError as error:
+        # A full disk, a right that is missing: the system's own words say it best.
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
     return status
 
 
