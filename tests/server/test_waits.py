@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from raftcoord.commands import CancelAcquire, Envelope, ReleaseLock, decode, encode
+from raftcoord.commands import AcquireLock, CancelAcquire, Envelope, ReleaseLock, decode, encode
 from tests.server.house import Connection, House, Reply, in_loop, served, until
 
 
@@ -281,3 +281,18 @@ async def test_a_node_that_stops_takes_its_waits_back() -> None:
             assert (reply.status, reply.json()["type"]) == (503, "not-ready")
             assert reply.json()["reason"] == "stopping"
         assert house.machine.locks.get("a").queue == 0
+
+
+@in_loop
+async def test_an_answer_that_is_not_read_any_more_is_given_back() -> None:
+    async with served() as house:
+        house.node.hold()
+        task = asyncio.create_task(house.gateway.acquire(AcquireLock("a", "w", ttl=30_000)))
+        await until(lambda: len(house.gateway.submissions) == 1)
+        house.node.let_go()
+        assert len(house.gateway.acquires) == 0
+        task.cancel()  # in the same turn of the loop in which it was answered
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: len(cancels(house)) == 1)
+        assert house.machine.locks.get("a").holders == ()
