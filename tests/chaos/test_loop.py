@@ -1,6 +1,7 @@
 """The virtual loop: order, time, hosts, errors."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -250,6 +251,7 @@ def test_a_killed_host_never_runs_again_and_cleans_nothing_up(paused: bool):
     assert (killed.notes, killed.echoes) == ([1.0], [])
     again = Ticking(loop, "n1")
     loop.run_until(5.6)
+    gc.collect()
     assert again.notes == [5.5]
     assert killed.notes == [1.0]
     assert len(other.notes) == 5

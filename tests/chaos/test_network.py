@@ -191,6 +191,16 @@ def test_close_sends_what_was_written_and_then_the_end():
     assert world.net._endpoints == {}
 
 
+def test_what_waits_to_be_read_is_not_delivered_after_close():
+    world = World()
+    caller, called = world.call()
+    caller.transport.write(b"late")
+    assert world.loop.run_until_condition(lambda: called.transport._read_due, 1)
+    called.transport.close()
+    world.run(1)
+    assert (called.data, called.events) == (b"", ["made", ("lost", "NoneType")])
+
+
 def test_half_closed():
     world = World()
     caller, called = world.call()

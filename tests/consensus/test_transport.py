@@ -163,19 +163,22 @@ async def test_a_member_that_comes_back_is_linked_again(world: World, died: str)
 
 @on_each_loop
 async def test_a_member_that_moved_is_found_at_its_new_address(world: World):
-    first, second = await world.peer("n1"), await world.peer("n2")
+    first, second = await world.peer("n1", handshake_timeout=60), await world.peer("n2")
     callers: list[object] = []
+    ended: list[bytes] = []
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         callers.append(writer)
         world.bell.set()
-        await reader.read()
+        await reader.readexactly(237)
+        ended.append(await reader.read())
+        world.bell.set()
 
     async with rogue(world, stall) as address:
         first.net.add_peer("n2", address)
         await world.until(lambda: len(callers) == 1)
         first.knows(second)
-        await world.until(lambda: "n2" in first.net.connected)
+        await world.until(lambda: "n2" in first.net.connected and ended == [b""])
 
 
 @on_each_loop
