@@ -2,9 +2,11 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftcoord.machine import deadlines as deadlines_module
 from raftcoord.machine import order
 from raftcoord.machine.deadlines import Deadlines
 from raftcoord.machine.ledger import Ledger, Record, Table
@@ -46,19 +48,24 @@ def drained(deadlines: Deadlines, ledger: Ledger) -> list[tuple[int, int]]:
 def test_deadlines_come_in_order_however_often_they_moved(seed: int) -> None:
     random, ledger = Random(seed), Ledger()
     deadlines = Deadlines(ledger)
-    for _ in range(300):
-        key = ("lock", random.randrange(40))
-        mark = ledger.mark()
-        if random.randrange(3):
-            deadlines.arm(key, random.randrange(50))
-        else:
-            deadlines.disarm(key)
-        if random.randrange(4) == 0:
-            ledger.undo(mark)
-        ledger.seal()
-        deadlines.tidy()
-    expected = sorted((at, number) for at, number, _ in deadlines.armed.values())
-    assert drained(deadlines, ledger) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        # Small, so that entries are on the move from heap to heap most of the time.
+        patch.setattr(deadlines_module, "SLACK", 2)
+        patch.setattr(deadlines_module, "MOVED_PER_PUSH", 1)
+        for _ in range(300):
+            key = ("lock", random.randrange(40))
+            mark = ledger.mark()
+            if random.randrange(3):
+                deadlines.arm(key, random.randrange(50))
+            else:
+                deadlines.disarm(key)
+            if random.randrange(4) == 0:
+                ledger.undo(mark)
+            ledger.seal()
+            deadlines.tidy()
+            assert deadlines.first() == min(deadlines.armed.values(), default=None)
+        expected = sorted((at, number) for at, number, _ in deadlines.armed.values())
+        assert drained(deadlines, ledger) == expected
 
 
 def test_deadlines_that_move_for_ever_do_not_pile_up() -> None:

@@ -92,6 +92,13 @@ def test_a_missing_frame_is_found() -> None:
             Machine().restore([joined])
 
 
+def test_a_frame_behind_the_end_is_found() -> None:
+    body = msgspec.msgpack.encode(["sessions", []])
+    more = len(body).to_bytes(4) + crc32(body).to_bytes(4) + body
+    with pytest.raises(DataDamaged, match="follows its end"):
+        Machine().restore([packed(Machine()), more])
+
+
 def test_a_newer_format_is_named() -> None:
     head = msgspec.msgpack.encode(["raftcoord-machine", 2, "something new"])
     with pytest.raises(UnknownFormat) as caught:
