@@ -15,6 +15,8 @@ MAX_BODY = 1 << 20
 BODY_PATIENCE = 10.0
 """Seconds for a body to arrive."""
 MAX_QUERY_FIELDS = 32
+SHOWN = 200
+"""Characters of a caller's own text that a refusal repeats."""
 
 _T = TypeVar("_T")
 _AT = re.compile(r" - at `\$\.?(.*)`$")
@@ -55,11 +57,13 @@ class Body(Generic[_T]):
     def _refuse(self, text: str) -> NoReturn:
         at = _AT.search(text)
         said = _AT.sub("", text)
+        # What a caller sent comes back, but not a megabyte of it.
         named = _NAMED.search(said)
         if named is not None:
             field = named[1] if at is None or not at[1] else f"{at[1]}.{named[1]}"
         else:
             field = "body" if at is None or not at[1] else at[1]
+        field = field[:SHOWN]
         if "unknown field" in said:
             allowed = ", ".join(self._allowed) or "no fields"
             raise Malformed(f"{field} is no field of this request", field=field, allowed=allowed)
@@ -67,7 +71,7 @@ class Body(Generic[_T]):
         allowed = self._allowed.get(word, "a JSON object with " + ", ".join(self._allowed))
         if "required field" in said:
             raise Malformed(f"{field} is missing", field=field, allowed=allowed)
-        raise Malformed(f"{field}: {said.replace('`', '')}", field=field, allowed=allowed)
+        raise Malformed(f"{field}: {said[:SHOWN].replace('`', '')}", field=field, allowed=allowed)
 
 
 class Call:

@@ -163,6 +163,23 @@ async def test_bad_input_is_refused_by_field(asked: str, body: Any, field: str) 
 
 
 @in_loop
+async def test_a_refusal_does_not_repeat_a_megabyte() -> None:
+    async with served() as house:
+        name = "x" * 500_000
+        for reply in (
+            await house.post("/v1/sessions", {name: 1}),
+            await house.post("/v1/transactions/1/votes", {"votes": {name: 1}}),
+            await house.post("/v1/transactions/1/votes", {"votes": {"a": name}}),
+            await house.get(f"/v1/{name[:6000]}"),
+            await house.get(f"/v1/locks?{name[:6000]}=1"),
+            await house.get(f"/v1/locks?limit={name[:6000]}"),
+            await house.get("/livez", {"Origin": name[:6000]}),
+        ):
+            assert 400 <= reply.status < 500
+            assert len(reply.body) < 2_000
+
+
+@in_loop
 async def test_a_bound_is_in_the_refusal() -> None:
     async with served() as house:
         for fields, limit in (

@@ -173,20 +173,3 @@ def test_an_empty_folder_of_a_member_is_refused(started: Any, tmp_path: Path) ->
     node = started("--config", "n1.toml", "--init")
     node.ready(http)
     assert request(http, "/v1/status")[1]["cluster"] == "t"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--config", "nowhere.toml"], "nowhere.toml"),
-        (["--dev", "--port", "many"], "http.port"),
-        (["--dev", "--cluster-name", "x"], "cluster.name"),
-        (["--init", "--join"], "exclude"),
-        ([], "cluster.members"),
-    ],
-)
-def test_a_wrong_configuration_is_one_sentence(started: Any, arguments: Any, said: str) -> None:
-    code, output = started(*arguments).ended()
-    assert code == 78
-    assert said in output
-    assert len(output.strip().splitlines()) == 1
