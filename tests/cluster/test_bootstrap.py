@@ -121,18 +121,25 @@ def test_from_then_on_its_share_is_under_a_fifth_of_a_second(project: Project) -
     code, _, err = project.run()
     assert (code, err) == (0, ""), "silent when there is nothing to do"
 
-    def fastest(command: list[str]) -> float:
-        times = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            subprocess.run(command, cwd=project.folder, env=project.environment, check=True,
-                           capture_output=True)  # fmt: skip
-            times.append(time.perf_counter() - begun)
-        return min(times)
+    def seconds(command: list[str]) -> float:
+        begun = time.perf_counter()
+        subprocess.run(
+            command,
+            cwd=project.folder,
+            env=project.environment,
+            check=True,
+            capture_output=True,
+        )
+        return time.perf_counter() - begun
 
-    with_bootstrap = fastest([PYTHON, "-m", "probe"])
-    bare = fastest([str(project.venv / "bin" / "python"), "-c", "import tinypin"])
-    assert with_bootstrap - bare < 0.2
+    # The fastest of several counts: the others say how busy the machine is.
+    whole, bare = [], []
+    for _ in range(20):
+        whole.append(seconds([PYTHON, "-m", "probe"]))
+        bare.append(seconds([str(project.venv / "bin" / "python"), "-c", "import tinypin"]))
+        if min(whole) - min(bare) < 0.2:
+            return
+    raise AssertionError(f"{min(whole):.2f} s, and {min(bare):.2f} s without it")
 
 
 def test_changed_pins_are_installed_and_an_interrupted_change_is_repaired(project: Project) -> None:
