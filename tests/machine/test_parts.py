@@ -17,21 +17,25 @@ class Item(Record, frozen=True):
     value: int
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.booleans())), st.integers(0, 61))
-def test_sorted_keys_are_a_sorted_set(changes: list[tuple[int, bool]], after: int) -> None:
-    small, order.CHUNK = order.CHUNK, 4
-    try:
-        keys: SortedKeys[int] = SortedKeys()
-        reference: set[int] = set()
-        for key, present in changes:
-            keys.settle(key, present)
-            (reference.add if present else reference.discard)(key)
+@pytest.mark.parametrize("seed", range(20))
+def test_sorted_keys_are_a_sorted_set(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "CHUNK", 8)
+    random = Random(seed)
+    keys: SortedKeys[int] = SortedKeys()
+    reference: set[int] = set()
+    for step in range(800):
+        key = random.randrange(150)
+        growing = step // 200 % 2 == 0
+        present = random.randrange(10) < (8 if growing else 2)
+        keys.settle(key, present)
+        (reference.add if present else reference.discard)(key)
+        if step % 5 == 0:
             assert list(keys.after(None)) == sorted(reference)
+            assert list(keys.after(key)) == sorted(item for item in reference if item > key)
             assert len(keys) == len(reference)
-        assert list(keys.after(after)) == sorted(key for key in reference if key > after)
-        assert list(SortedKeys(reference).after(None)) == sorted(reference)
-    finally:
-        order.CHUNK = small
+            assert all(keys._chunks)
+            assert keys._lasts == [chunk[-1] for chunk in keys._chunks]
+    assert list(SortedKeys(reference).after(None)) == sorted(reference)
 
 
 def drained(deadlines: Deadlines, ledger: Ledger) -> list[tuple[int, int]]:
