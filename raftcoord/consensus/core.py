@@ -44,7 +44,9 @@ _T = TypeVar("_T")
 class StateMachine(Protocol):
     """What consensus asks of the machine it drives."""
 
-    clock: int
+    @property
+    def clock(self) -> int:
+        """Cluster time in ms."""
 
     def apply(self, index: int, term: int, time: int, payload: bytes) -> Any:
         """Apply one entry; raises only CannotApply and MemoryError."""
