@@ -41,11 +41,14 @@ class PeersConfig:
 
 @dataclass(frozen=True)
 class RaftConfig:
-    """Times in seconds; segment_bytes: the size of a journal file."""
+    """Times in seconds; segment_bytes: the size of a journal file; snapshot_bytes: of the log
+    behind a snapshot when the next is taken; keep_entries: that stay in the log behind it."""
 
     election_timeout: float = 0.5
     heartbeat: float = 0.05
     segment_bytes: int = 16 << 20
+    snapshot_bytes: int = 64 << 20
+    keep_entries: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,11 @@ def _build(
             get("peers.host"), get("peers.port"), _read_secret(get("peers.secret_file"))
         ),
         raft=RaftConfig(
-            get("raft.election_timeout"), get("raft.heartbeat"), get("raft.segment_bytes")
+            get("raft.election_timeout"),
+            get("raft.heartbeat"),
+            get("raft.segment_bytes"),
+            get("raft.snapshot_bytes"),
+            get("raft.keep_entries"),
         ),
     )
 

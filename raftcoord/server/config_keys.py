@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["name", "path", "host", "port", "names", "switch", "seconds", "bytes"]
+Kind = Literal["name", "path", "host", "port", "names", "switch", "seconds", "bytes", "count"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -22,7 +22,7 @@ _ALLOWED: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Key:
-    """One key. low, high: bounds of seconds and bytes. default: None where it must be given."""
+    """One key. low, high: bounds of seconds, bytes and counts. default: None where it must be given."""
 
     section: str
     name: str
@@ -49,11 +49,13 @@ class Key:
         """What it may be, for people."""
         if self.kind in ("seconds", "bytes"):
             return f"a number of {self.kind} from {self.low:g} to {self.high:.0f}"
+        if self.kind == "count":
+            return f"a whole number from {self.low:g} to {self.high:.0f}"
         return _ALLOWED[self.kind]
 
     def parse(self, text: str) -> Any:
         """The value that a text of the environment stands for; the text where it is none."""
-        if self.kind in ("port", "bytes"):
+        if self.kind in ("port", "bytes", "count"):
             return int(text) if text.isascii() and text.isdigit() else text
         if self.kind == "seconds":
             try:
@@ -74,7 +76,7 @@ class Key:
             texts = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
             wrong = [one for one in value if host_problem(one)] if texts else [value]
             return f"{wrong[0]!r} is not a host name" if wrong else None
-        if self.kind in ("seconds", "bytes"):
+        if self.kind in ("seconds", "bytes", "count"):
             return self._range_problem(value)
         if self.kind == "port":
             if not isinstance(value, int) or isinstance(value, bool):
@@ -89,7 +91,7 @@ class Key:
         return "holds a zero character" if "\0" in value else None
 
     def _range_problem(self, value: Any) -> str | None:
-        numbers = int if self.kind == "bytes" else int | float
+        numbers = int | float if self.kind == "seconds" else int
         if not isinstance(value, numbers) or isinstance(value, bool):
             return f"{value!r} is not a number"
         # Written so that a NaN, which compares false with everything, is refused.
@@ -168,6 +170,24 @@ KEYS = _table(
         default=16 << 20,
         low=64 << 10,
         high=1 << 30,
+    ),
+    Key(
+        "raft",
+        "snapshot_bytes",
+        "bytes",
+        "a snapshot is taken when the log behind the last one is larger, or larger than it",
+        default=64 << 20,
+        low=64 << 10,
+        high=1 << 40,
+    ),
+    Key(
+        "raft",
+        "keep_entries",
+        "count",
+        "log entries kept behind a snapshot, for followers that are not far behind",
+        default=10_000,
+        low=10,
+        high=1_000_000,
     ),
 )
 """Name ("http.port") → key."""

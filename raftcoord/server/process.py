@@ -85,6 +85,8 @@ def node_settings(config: Config, start: Start) -> NodeSettings:
             # Around the time that was asked for, far enough apart that votes rarely split.
             election_min=0.8 * timeout,
             election_max=1.4 * timeout,
+            snapshot_bytes=config.raft.snapshot_bytes,
+            keep_behind=config.raft.keep_entries,
             advance=advance_payload,
         ),
     )
