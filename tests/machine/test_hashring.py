@@ -91,6 +91,14 @@ def test_the_order_of_joining_does_not_matter() -> None:
     assert HashRing(members)._points == HashRing(backwards)._points
 
 
+def test_a_key_at_a_point_belongs_to_it() -> None:
+    ring = HashRing({"alpha": 1.0, "beta": 1.0, "gamma": 1.0}, 16)
+    for member in ring.members:
+        for number in range(16):
+            assert ring.owner(f"{member}{number}") == member
+            assert ring.lookup(f"{member}{number}", 2)[0] == member
+
+
 def test_equal_points_belong_to_the_lowest_id() -> None:
     # MD5("a" + "11") is MD5("a1" + "1"): a's point 11 is a1's point 1.
     key = next(
