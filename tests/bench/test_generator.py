@@ -105,7 +105,7 @@ def test_reads_an_answer_in_whatever_pieces_it_comes() -> None:
     whole = response(200, {"token": 12}, head="Server: stub\r\n")
     for cut in range(1, len(whole)):
         seen: list[tuple[int, bytes]] = []
-        connection = Connection(lambda status, body, seen=seen: seen.append((status, body)), print)
+        connection = Connection(lambda *answer: seen.append(answer), print)  # noqa: B023
         connection.data_received(whole[:cut])
         assert seen == []
         connection.data_received(whole[cut:])

@@ -236,13 +236,25 @@ def test_the_plan_takes_what_was_asked_for() -> None:
 
 
 @pytest.mark.slow
+def test_our_own_nodes_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--seconds", "0.3", "--repeat", "1", "--kills", "2"]
+    report = tmp_path / "report.json"
+    data = ["--data", str(tmp_path / "data"), "--json", str(report)]
+    assert main(["--only", "raftcoord", *short, *data]) == 0, capsys.readouterr().out
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert found["errors"] == {}
+    assert all(cell["cycles_per_second"] > 10 for cell in found["http"])
+    assert len(found["failover"]["raftcoord"]["seconds"]) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(Etcd.missing() is not None, reason="needs etcd: apt install etcd-server")
 def test_a_real_etcd_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = ["--seconds", "0.3", "--repeat", "1", "--kills", "1"]
     report = tmp_path / "report.json"
-    data = ["--data", str(ROOT / ".bench"), "--json", str(report)]
+    data = ["--data", str(tmp_path / "data"), "--json", str(report)]
     assert main(["--only", "etcd", *short, *data]) == 0, capsys.readouterr().out
     found = json.loads(report.read_text(encoding="utf-8"))
     assert all(cell["cycles_per_second"] > 10 for cell in found["http"])
     assert found["failover"]["etcd"]["median_s"] > 0.01
-    assert os.listdir(ROOT / ".bench") == [".gitignore"]
+    assert os.listdir(tmp_path / "data") == [".gitignore"]
