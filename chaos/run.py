@@ -19,6 +19,7 @@ from random import Random
 from types import FrameType
 
 from chaos import history
+from chaos.checkers.counters import FRESH
 from chaos.checkers.reads import FINAL
 from chaos.clients import ClientDied, Clients
 from chaos.final import read_everything, wait_for_rest
@@ -108,6 +109,7 @@ class Run:
     def _words(self) -> dict[str, object]:
         settings = self._settings
         return {
+            FRESH: True,
             "seed": settings.seed,
             "rounds": len(settings.rounds),
             "clients": settings.clients,

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from chaos.checkers import coverage, locks, reads, recovery, rings, sessions, simple, transactions
+from chaos.checkers import (
+    counters,
+    coverage,
+    locks,
+    reads,
+    recovery,
+    rings,
+    sessions,
+    simple,
+    transactions,
+)
 from chaos.checkers.recovery import Recovery
 from chaos.checkers.violation import Violation
 from chaos.history import History, Outcome
@@ -28,6 +38,7 @@ JUDGES: dict[str, Judge] = {
     "rings": rings.judge,
     "transactions": transactions.judge,
     "simple protocol": simple.judge,
+    "counters": counters.judge,
     "reads": reads.judge,
     "recovery": recovery.judge,
     "answers": coverage.judge_answers,

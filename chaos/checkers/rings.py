@@ -20,7 +20,7 @@ from raftcoord.hashring import HashRing
 
 Content = dict[str, float]
 """Member → weight."""
-RECKONED = 400
+RECKONED = 200
 """Versions of a ring whose lookups are reckoned again; each costs some milliseconds."""
 OUT = None
 """What a member is that is not in the ring; else it is its weight."""
@@ -94,6 +94,7 @@ def judge(history: History) -> Iterator[Violation]:
         yield from _versions(ring)
         yield from _one_content(ring)
         yield from _changes_stay(ring)
+        yield from _changes_once(ring)
         yield from _with_their_session(ring, sessions)
 
 
@@ -161,6 +162,18 @@ def _changes_stay(ring: Ring) -> Iterator[Violation]:
             text = f"version {version} of ring {ring.name} has {strangers[0]}, which nobody put in"
             yield Violation("member from nowhere", text, shown(item))
             break
+
+
+def _changes_once(ring: Ring) -> Iterator[Violation]:
+    """The first change of a member changes something: that it did not shows that it came twice."""
+    for member, changes in ring.changes.items():
+        requests = [item for _, _, item in changes.claims] + [item for item, _ in changes.floating]
+        for _, into, item in changes.claims:
+            if into is OUT or item.answer.get("changed") is not False:
+                continue
+            if not any(other is not item and other.begin <= item.end for other in requests):
+                text = f"{member} was put into ring {ring.name} once, and that changed nothing"
+                yield Violation("executed twice", text, shown(item))
 
 
 def _said(weight: float | None) -> str:

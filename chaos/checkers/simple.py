@@ -56,6 +56,7 @@ def _named(item: Operation) -> Named:
 
 def _locks(history: History) -> Iterator[Violation]:
     lives = _lock_lives(history)
+    yield from _refused_but_held(history, lives)
     by_key: dict[str, list[Life]] = defaultdict(list)
     for (key, _), life in lives.items():
         by_key[key].append(life)
@@ -67,6 +68,15 @@ def _locks(history: History) -> Iterator[Violation]:
         for first, second in overlaps(excluding):
             text = f"two held a lock at the same moment: {first.name}; {second.name}"
             yield Violation("two holders", text, shown(*first.witness(), *second.witness()))
+
+
+def _refused_but_held(history: History, lives: dict[Named, Life]) -> Iterator[Violation]:
+    """Who is refused does not hold it: least of all because it had got it."""
+    for (key, value), item in _used_once(history, "simple.lock").items():
+        if item.outcome == "refused" and lives[key, value].alive:
+            text = f"lock {key} was refused to value {value}, which is seen to hold it"
+            seen = first_of(lives[key, value].alive)
+            yield Violation("granted though refused", text, shown(item, seen))
 
 
 def _lock_lives(history: History) -> dict[Named, Life]:

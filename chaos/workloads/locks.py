@@ -22,7 +22,7 @@ class Locks(Workload):
 
     def __init__(self, agent: Agent) -> None:
         super().__init__(agent)
-        self._over: deque[tuple[str, int]] = deque(maxlen=4)
+        self._over: deque[tuple[str, int]] = deque(maxlen=8)
 
     def step(self) -> None:
         """One attempt at a lock, and what follows from it."""
@@ -30,7 +30,7 @@ class Locks(Workload):
         name = agent.random.choice(NAMES)
         if agent.chance(0.1):
             agent.ask("lock.read", name=name)
-        if self._over and agent.chance(0.1):
+        if self._over and agent.chance(0.15):
             self._come_late(*self._over.popleft())
         asked = agent.ask(
             "lock.acquire",
@@ -42,6 +42,8 @@ class Locks(Workload):
         token = _token(asked)
         if token is not None:
             self._hold(name, token)
+        elif asked.slug == "lock-held":
+            self._come_late_to(name)
 
     def _hold(self, name: str, token: int) -> None:
         agent = self.agent
@@ -54,8 +56,14 @@ class Locks(Workload):
             agent.ask("lock.read", name=name)
         if agent.chance(0.85):
             agent.ask("lock.release", name=name, owner=agent.name, token=token)
-        if agent.chance(0.2):
+        if agent.chance(0.4):
             self._over.append((name, token))
+
+    def _come_late_to(self, name: str) -> None:
+        """Somebody holds it: a token of ours must not touch that."""
+        tokens = [token for lock, token in self._over if lock == name]
+        if tokens and self.agent.chance(0.5):
+            self._come_late(name, tokens[-1])
 
     def _come_late(self, name: str, token: int) -> None:
         agent = self.agent

@@ -8,6 +8,7 @@ from typing import Any
 
 from chaos import checkers
 from chaos.checkers import Violation
+from chaos.checkers.counters import FRESH
 from chaos.history import FOREVER, SECOND, Fault, History, Operation, Outcome
 
 NODES = ("n1", "n2", "n3")
@@ -48,10 +49,10 @@ def op(
     )
 
 
-def history(*operations: Operation, faults: Iterable[Fault] = ()) -> History:
-    """A history of these operations."""
+def history(*operations: Operation, faults: Iterable[Fault] = (), fresh: bool = False) -> History:
+    """A history of these operations; `fresh`: the cluster began with it."""
     ordered = sorted(operations, key=lambda item: (item.begin, item.id))
-    return History(tuple(ordered), tuple(faults), NODES)
+    return History(tuple(ordered), tuple(faults), NODES, {FRESH: fresh})
 
 
 def found(*operations: Operation, faults: Iterable[Fault] = ()) -> list[Violation]:

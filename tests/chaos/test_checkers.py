@@ -174,3 +174,46 @@ def test_the_verdict_counts_each_kind() -> None:
     story = history(acquire(0, 1, "a", 1), acquire(1, None, "b"), read(2, 3, lock="M"))
     counts = checkers.judge(story).counts
     assert counts == {"lock.acquire": Counter(ok=1, unknown=1), "lock.read": Counter(ok=1)}
+
+
+def begun(begin: float, end: float | None, number: int = 0) -> Operation:
+    answer = {"id": number, "state": "open", "decision": None}
+    return op(begin, end, "transaction.begin", participants=["a"], timeout=9.0, answer=answer)
+
+
+def prepared(begin: float, end: float, number: int) -> Operation:
+    answer = {"transaction": number}
+    return op(begin, end, "simple.prepare", key=f"k{number}", value="v", expire=9.0, answer=answer)
+
+
+COUNTED: dict[str, tuple[set[str], Story]] = {
+    "each once": (set(), lambda: [begun(0, 1, 1), prepared(2, 3, 2), begun(4, 5, 3)]),
+    "one of unknown outcome": (set(), lambda: [begun(0, None), begun(2, 3, 2)]),
+    "one executed late": (set(), lambda: [begun(0, None), begun(1, 2, 1), begun(3, 4, 3)]),
+    "a number too many": ({"executed twice"}, lambda: [begun(0, 1, 1), begun(2, 3, 3)]),
+    "the request that may have made it came later": (
+        {"executed twice"},
+        lambda: [begun(0, 1, 1), begun(2, 3, 3), begun(4, None)],
+    ),
+    "more numbers than requests": (
+        {"executed twice"},
+        lambda: [begun(0, None), begun(2, 3, 3)],
+    ),
+    "a refused request made one": (
+        {"executed twice"},
+        lambda: [
+            op(0, 1, "session.open", ttl=2.0, slug="no-leader", status=503),
+            op(2, 3, "session.open", ttl=2.0, answer={"id": 2}),
+        ],
+    ),
+    "a token too many": ({"executed twice"}, lambda: [acquire(0, 1, "a", 2)]),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_numbers_are_counted_on_by_one(name: str) -> None:
+    expected, story = COUNTED[name]
+    judged = checkers.judge(history(*story(), fresh=True))
+    assert {violation.rule for violation in judged.violations["counters"]} == expected
+    judged = checkers.judge(history(*story(), fresh=False))
+    assert judged.violations["counters"] == []

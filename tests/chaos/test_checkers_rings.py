@@ -98,6 +98,11 @@ GOOD: dict[str, Story] = {
         read(3.2, 3.3, 1, "a"),
         read(4, 5, 2),
     ],
+    "a join that was there already": lambda: [
+        join(0, None, "a"),
+        join(1, 2, "a", 1, changed=False),
+        join(3, 4, "a", 1, changed=False),
+    ],
     "the weight counts": lambda: [
         join(0, 1, "a", 1),
         join(2, 3, "a", 2, weight=2.0),
@@ -115,6 +120,10 @@ GOOD: dict[str, Story] = {
 }
 
 BAD: dict[str, tuple[str, Story]] = {
+    "a join came twice": (
+        "executed twice",
+        lambda: [join(0, 1, "b", 1), join(2, 3, "a", 2, changed=False)],
+    ),
     "an acknowledged join is not there": (
         "ring change lost",
         lambda: [join(0, 1, "a", 1), join(1, 2, "b", 2), read(3, 4, 2, "b")],

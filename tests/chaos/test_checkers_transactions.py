@@ -276,6 +276,10 @@ BAD: dict[str, tuple[str, Story]] = {
         "grant lost or release undone",
         lambda: [lock(0, 1, "v1"), unlock(2, 3, "v1"), unlock(4, 5, "v1")],
     ),
+    "a simple lock refused because it was got": (
+        "granted though refused",
+        lambda: [lock(0, 1, "v1", slug="lock-held", answer={"holders": [holder("v1")]})],
+    ),
     "two prepared": ("two prepared", lambda: [prepare(0, 1, "v1"), prepare(2, 3, "v2", 2)]),
     "a prepare is lost": (
         "prepare lost",
