@@ -35,7 +35,9 @@ STORAGE_FULL = "storage-full"
 _REFUSALS: dict[str, Callable[[], RaftcoordError]] = {
     NO_LEADER: lambda: NoLeader("no leader is known: an election is under way", retry_after=0.1),
     OVERLOADED: lambda: Overloaded("too many commands wait already", retry_after=0.5),
-    STORAGE_FULL: lambda: StorageFull("the disk of the leader, or of a majority, is full", retry_after=1.0),
+    STORAGE_FULL: lambda: StorageFull(
+        "the disk of the leader, or of a majority, is full", retry_after=1.0
+    ),
 }
 
 
