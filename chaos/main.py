@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from chaos import checkers, history
 from chaos.history import Unreadable
@@ -20,6 +21,10 @@ from chaos.nemesis import schedule
 from chaos.report import report
 from chaos.workloads import WORKLOADS, workload
 
+if TYPE_CHECKING:
+    from chaos.run import Settings
+
+USAGE = 64
 UNREADABLE = 65
 UNAVAILABLE = 69
 INTERRUPTED = 130
@@ -33,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
         return int(options.go(options))
     except Unreadable as error:
         return _failed(str(error), UNREADABLE)
+    except KeyboardInterrupt:
+        return _failed("interrupted", INTERRUPTED)
     except OSError as error:
         return _failed(f"{error.filename or 'chaos'}: {error.strerror or error}", UNAVAILABLE)
 
@@ -98,54 +105,62 @@ def _verdict(found: history.History) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     # Only `run` needs the cluster's processes; `judge` reads a file anywhere.
-    from chaos.run import CannotRun, Run, Settings
+    from chaos.run import CannotRun, Run
     from cluster.folder import held
     from cluster.places import Places
     from cluster.problem import Problem
 
-    seed = secrets.randbelow(1 << 31) if options.seed is None else options.seed
-    workloads = tuple(options.workloads.split(","))
     try:
-        for name in workloads:
-            workload(name)
+        settings = _settings(options)
     except ValueError as error:
-        return _failed(str(error), 64)
-    rounds = schedule.draw(seed, options.rounds)
-    if options.schedule is not None:
-        rounds = schedule.read(options.schedule)
-    folder = options.data or Path(tempfile.mkdtemp(prefix="raftcoord-chaos-"))
-    settings = Settings(
-        rounds,
-        seed,
-        folder,
-        options.history or folder / "history.jsonl",
-        options.clients,
-        workloads,
-        options.rate,
-        options.port,
-        options.seconds_max,
-        shlex.split(os.environ.get(PROGRAM, "")) or [sys.executable, "-m", "raftcoord"],
-        options.patience,
-    )
+        return _failed(str(error), USAGE)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    print(f"seed {seed}, {len(rounds)} rounds, {options.clients} clients; data in {folder}")
+    folder, rounds = settings.folder, len(settings.rounds)
+    _say(f"seed {settings.seed}, {rounds} rounds, {settings.clients} clients; data in {folder}")
     code = UNAVAILABLE
     try:
         with held(Places(folder), make=True) as data:
-            if data.state is not None:
-                return _failed(f"{folder} holds a cluster already; give an empty folder", 64)
             ended = Run(settings, data, _say).go()
         code = _verdict(history.load(settings.history))
     except (CannotRun, Problem) as error:
-        return _failed(f"{error} (logs and history in {folder})", UNAVAILABLE)
+        return _failed(str(error), UNAVAILABLE)
     finally:
         if code == 0 and not options.keep and options.data is None:
             shutil.rmtree(folder)
         else:
-            print(f"logs and history are in {folder}")
-    print(f"seed {seed}, {ended.rounds} of {len(rounds)} rounds")
+            _say(f"logs and history are in {folder}")
+    _say(f"seed {settings.seed}, {ended.rounds} of {rounds} rounds")
     return INTERRUPTED if ended.interrupted and code == 0 else code
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """What the options ask for. Raises ValueError, Unreadable, OSError."""
+    from chaos.run import Settings
+
+    seed = secrets.randbelow(1 << 31) if options.seed is None else options.seed
+    workloads = tuple(options.workloads.split(","))
+    for name in workloads:
+        workload(name)
+    rounds = schedule.draw(seed, options.rounds)
+    if options.schedule is not None:
+        rounds = schedule.read(options.schedule)
+    if options.data is not None and options.data.is_dir() and any(options.data.iterdir()):
+        raise ValueError(f"{options.data} is not empty; give an empty folder")
+    folder = options.data or Path(tempfile.mkdtemp(prefix="raftcoord-chaos-"))
+    return Settings(
+        rounds=rounds,
+        seed=seed,
+        folder=folder.resolve(),
+        history=options.history or folder.resolve() / "history.jsonl",
+        clients=options.clients,
+        workloads=workloads,
+        rate=options.rate,
+        port=options.port,
+        seconds=options.seconds_max,
+        program=shlex.split(os.environ.get(PROGRAM, "")) or [sys.executable, "-m", "raftcoord"],
+        patience=options.patience,
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

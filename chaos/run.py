@@ -253,6 +253,9 @@ class Run:
         files = [self._own, *(file for file in self._clients.files if file.exists())]
         lines: list[Line] = [line for file in files for line in history.read_lines(file)]
         history.save(self._settings.history, lines, self._header)
+        # All is stopped: what comes now may be interrupted as any program.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     # Small things.
 

@@ -185,15 +185,14 @@ def _parent(pid: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def test_a_folder_with_a_cluster_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cluster"
     folder.mkdir()
-    (folder / "state.json").write_text(
-        '{"cluster": "x", "port": 1, "stages": {"n1": "made"}, "wiping": false, "format": 1}'
-    )
+    (folder / "state.json").write_text("{}")
     ended = run(tmp_path, "--rounds", "1")
-    assert ended.returncode == 64
-    assert "holds a cluster already" in ended.stderr
+    assert ended.returncode == main.USAGE
+    assert f"{folder} is not empty" in ended.stderr
+    assert [entry.name for entry in folder.iterdir()] == ["state.json"]
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
@@ -219,7 +218,7 @@ def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path)
 
 def test_an_unknown_workload_is_named(tmp_path: Path) -> None:
     ended = run(tmp_path, "--workloads", "looks")
-    assert ended.returncode == 64
+    assert ended.returncode == main.USAGE
     assert "there is no workload looks" in ended.stderr
 
 
