@@ -77,6 +77,12 @@ class SimFile:
         """Up to `size` bytes."""
         return self._alive().cached.read(offset, size)
 
+    def write_durable(self, offset: int, data: bytes) -> None:
+        """Two operations: the process may be killed between them."""
+        self.seek(offset)
+        self.write(data)
+        self.sync()
+
     def seek(self, offset: int) -> None:
         """Move the offset of the next write."""
         self._alive()

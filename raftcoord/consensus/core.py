@@ -14,7 +14,8 @@ be durable (a vote, an acknowledgement). Nothing here blocks: disk work is hande
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pysyncobj
 from pysyncobj import SyncObj, SyncObjConf
@@ -37,8 +38,6 @@ if pysyncobj.version.VERSION != "0.3.17":
 FOLLOWER, CANDIDATE, LEADER = 0, 1, 2
 REGULAR, NO_OP, CONFIGURATION = b"\0", b"\1", b"\2"
 HEADER = 9  # a type byte and 8 bytes of cluster time
-
-_T = TypeVar("_T")
 
 
 class StateMachine(Protocol):
@@ -103,21 +102,14 @@ class CoreSettings:
     snapshot_bytes: int = 64 << 20
     promote_within: int = 1_000
     transfer_patience: float = 1.0
-    forward_patience: float = 10.0
+    forward_patience: float = 2.0
     advance: Callable[[int], bytes] | None = None
 
 
-class _Field(Generic[_T]):
-    """A private field of the library under a name of ours."""
-
-    def __init__(self, name: str) -> None:
-        self._name = f"_SyncObj__{name}"
-
-    def __get__(self, core: "Core", owner: type | None = None) -> _T:
-        return cast(_T, core.__dict__.get(self._name))
-
-    def __set__(self, core: "Core", value: _T) -> None:
-        core.__dict__[self._name] = value
+def _field(name: str) -> Any:
+    """A private field of the library under a name of ours, read without a call of Python's."""
+    private = f"_SyncObj__{name}"
+    return property(attrgetter(private), lambda core, value: setattr(core, private, value))
 
 
 class Core(SyncObj):
@@ -127,21 +119,21 @@ class Core(SyncObj):
     """
 
     # The library's fields that are read or written: all of them.
-    term: _Field[int] = _Field("raftCurrentTerm")
-    voted_for: _Field[str | None] = _Field("votedForNodeId")
-    role: _Field[int] = _Field("raftState")
-    leader: _Field[PeerNode | None] = _Field("raftLeader")
-    log: _Field[Journal] = _Field("raftLog")
-    commit: _Field[int] = _Field("raftCommitIndex")
-    applied: _Field[int] = _Field("raftLastApplied")
-    next_index: _Field[dict[PeerNode, int]] = _Field("raftNextIndex")
-    match_index: _Field[dict[PeerNode, int]] = _Field("raftMatchIndex")
-    heard: _Field[dict[PeerNode, float]] = _Field("lastResponseTime")
-    others: _Field[set[PeerNode]] = _Field("otherNodes")
-    linked: _Field[set[PeerNode]] = _Field("connectedNodes")
-    deadline: _Field[float] = _Field("raftElectionDeadline")
-    beat_due: _Field[float] = _Field("newAppendEntriesTime")
-    own_first: _Field[int | None] = _Field("noopIDx")
+    term: int = _field("raftCurrentTerm")
+    voted_for: str | None = _field("votedForNodeId")
+    role: int = _field("raftState")
+    leader: PeerNode | None = _field("raftLeader")
+    log: Journal = _field("raftLog")
+    commit: int = _field("raftCommitIndex")
+    applied: int = _field("raftLastApplied")
+    next_index: dict[PeerNode, int] = _field("raftNextIndex")
+    match_index: dict[PeerNode, int] = _field("raftMatchIndex")
+    heard: dict[PeerNode, float] = _field("lastResponseTime")
+    others: set[PeerNode] = _field("otherNodes")
+    linked: set[PeerNode] = _field("connectedNodes")
+    deadline: float = _field("raftElectionDeadline")
+    beat_due: float = _field("newAppendEntriesTime")
+    own_first: int | None = _field("noopIDx")
 
     def __init__(
         self,
@@ -169,6 +161,9 @@ class Core(SyncObj):
         self.edges, self.host, self.net, self.snapshots = edges, host, transport, snapshots
         self.needs = 0
         self.behind_snapshot = 0
+        self._peers: list[PeerNode] | None = None
+        # The constructor reads every attribute there is before it sets this one.
+        self.beat_due = 0.0
         conf = SyncObjConf(
             autoTick=False,
             raftMinTimeout=settings.election_min,
@@ -292,6 +287,7 @@ class Core(SyncObj):
     def reconfigure(self) -> None:
         """Make the last configuration of the log the one in force."""
         members = self.history.current.members
+        self._peers = None
         self.voters = self.history.current.voters
         wanted = {PeerNode(name): member for name, member in members.items() if name != self.me}
         for node in sorted(self.others - wanted.keys(), key=lambda node: node.id):
@@ -332,7 +328,9 @@ class Core(SyncObj):
 
     def peers(self) -> list[PeerNode]:
         """The connected members, by id."""
-        return sorted(self.others & self.linked, key=lambda node: node.id)
+        if self._peers is None:
+            self._peers = sorted(self.others & self.linked, key=lambda node: node.id)
+        return self._peers
 
     def send(self, node: PeerNode, message: msg.Message) -> None:
         """Send at the end of this turn."""
@@ -368,11 +366,13 @@ class Core(SyncObj):
 
     def _SyncObj__onNodeConnected(self, node: PeerNode) -> None:
         super()._SyncObj__onNodeConnected(node)
+        self._peers = None
         self.connected(node)
 
     def _SyncObj__onNodeDisconnected(self, node: PeerNode) -> None:
         """Finding 16: what was forwarded over a lost connection has an unknown outcome."""
         super()._SyncObj__onNodeDisconnected(node)
+        self._peers = None
         self.disconnected(node)
 
     def _SyncObj__sendAppendEntries(self) -> None:

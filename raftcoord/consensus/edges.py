@@ -36,6 +36,9 @@ class File(Protocol):
     def seek(self, offset: int) -> None:
         """Move the offset of the next write."""
 
+    def write_durable(self, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset`, and return when it is durable."""
+
     def truncate(self, size: int) -> None:
         """Cut or extend the file to `size` bytes."""
 
@@ -109,6 +112,10 @@ class Edges(Protocol):
         """End the process at once. A wrong answer is worse than none."""
 
 
+_DURABLE_WRITE: int = getattr(os, "RWF_DSYNC", 0)
+"""pwritev2(2): the write is as durable when it returns as with a file opened O_DSYNC."""
+
+
 class RealFile:
     """A file of the operating system."""
 
@@ -136,6 +143,19 @@ class RealFile:
 
     def seek(self, offset: int) -> None:
         os.lseek(self._fd, offset, os.SEEK_SET)
+
+    def write_durable(self, offset: int, data: bytes) -> None:
+        if not _DURABLE_WRITE:
+            os.lseek(self._fd, offset, os.SEEK_SET)
+            self.write(data)
+            self.sync()
+            return
+        # One call: each return to Python may have to wait for the interpreter's lock.
+        view = memoryview(data)
+        while view:
+            written = os.pwritev(self._fd, [view], offset, _DURABLE_WRITE)
+            view = view[written:]
+            offset += written
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)
@@ -240,7 +260,8 @@ class RealEdges:
     def __init__(self) -> None:
         self.disk: Disk = RealDisk()
         self._lanes: dict[str, _Lane] = {}
-        self._random = random.SystemRandom()
+        # It spreads election timeouts; what must not be guessed comes from `random_bytes`.
+        self._random = random.Random(os.urandom(16))
 
     def monotonic(self) -> float:
         return time.monotonic()

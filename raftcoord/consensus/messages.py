@@ -59,6 +59,15 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     round: int
 
 
+class Committed(Message, frozen=True, tag="committed"):
+    """The leader's commit index, for a follower where a caller waits; it is not answered.
+
+    It counts as far as the follower's log was found to match in this term.
+    """
+
+    commit: int
+
+
 class AppendAnswer(Message, frozen=True, tag="append-answer"):
     """The log matches up to `index`, durably (ok), or: try again from `index`.
 
@@ -158,6 +167,7 @@ AnyMessage = (
     | Vote
     | Append
     | Heartbeat
+    | Committed
     | AppendAnswer
     | SnapshotChunk
     | SnapshotAnswer

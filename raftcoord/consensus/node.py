@@ -3,9 +3,10 @@
 What the driver owes the core, in this order, once per turn of the loop in which anything came:
 
 1. `tick`: elections, commits, applied entries, proposals, appends.
-2. Hand the journal's buffer to the disk, one job at a time; what arrives meanwhile shares the
+2. Flush the peers' frames: one frame per peer and turn. Before the disk's thread is woken, or
+   the two would contend for the interpreter while followers wait.
+3. Hand the journal's buffer to the disk, one job at a time; what arrives meanwhile shares the
    next one. A failed write or sync is never retried: the process ends with the reason.
-3. Flush the peers' frames: one frame per peer and turn.
 4. Arm one timer for what is due without any message.
 
 When a job of the disk ends: `synced`, which lets out the votes and acknowledgements that waited
@@ -347,8 +348,8 @@ class Node:
             return
         try:
             self._raft.tick()
-            self._start_sync()
             self._net.flush()
+            self._start_sync()
             self._arm()
         except Exception:  # noqa: BLE001  # a consensus that lost its way must not go on
             self._edges.stop(f"{self.settings.id} stops: {traceback.format_exc()}")

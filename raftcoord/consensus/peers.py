@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pysyncobj.node import Node
 
@@ -40,3 +41,9 @@ class PeerNode(Node):
 
     def __repr__(self) -> str:
         return f"PeerNode({self._name!r})"
+
+
+@lru_cache(maxsize=4096)
+def peer_node(name: str) -> PeerNode:
+    """The node of this id, the same object every time."""
+    return PeerNode(name)

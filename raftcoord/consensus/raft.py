@@ -13,7 +13,7 @@ from raftcoord.consensus.membership import (
     encode_configuration,
     is_single_change,
 )
-from raftcoord.consensus.peers import PeerNode
+from raftcoord.consensus.peers import PeerNode, peer_node
 from raftcoord.consensus.proposals import NO_LEADER, Done, refused
 from raftcoord.consensus.records import SnapshotMarker
 from raftcoord.consensus.serving import Serving
@@ -47,12 +47,13 @@ class Raft(Serving):
     def tick(self) -> None:
         """Do everything that is due."""
         self.elect()
+        beat = self.now() >= self.beat_due
         if self.role == LEADER:
-            self._lead()
+            self._lead(beat=beat)
         self.apply_committed()
         self.take_proposals()
         if self.role == LEADER:
-            self.send_appends(beat=self.now() >= self.beat_due)
+            self.send_appends(beat=beat)
         self._care_for_snapshots()
 
     def wake_at(self) -> float:
@@ -96,16 +97,18 @@ class Raft(Serving):
         except Exception:  # noqa: BLE001  # it ends the process, with the traceback
             self.stop_process(traceback.format_exc())
 
-    def _lead(self) -> None:
+    def _lead(self, *, beat: bool) -> None:
         self.count_copies()
+        if self._transfer is not None:
+            self._continue_transfer(self._transfer)
+        if not beat:
+            return
         if not self.hears_quorum():
             _log.warning("%s: no quorum answers, stepping down in term %d", self.me, self.term)
             self.follow(self.term, None)
         elif self.me not in self.voters and self.history.index <= self.commit:
             self.follow(self.term, None)  # it removed itself, and that is committed (§4.2.2)
-        elif self._transfer is not None:
-            self._continue_transfer(self._transfer)
-        elif self.log.full:
+        elif self._transfer is None and self.log.full:
             self._hand_over_for_room()
         else:
             self._promote()
@@ -143,7 +146,7 @@ class Raft(Serving):
         if self.history.index > self.commit:
             return
         for name, member in self.history.current.members.items():
-            node = PeerNode(name)
+            node = peer_node(name)
             if not member.promote or node not in self.linked or not self.same_folder(node):
                 continue
             behind = self.last().index - self.match_index.get(node, 0)
@@ -186,7 +189,7 @@ class Raft(Serving):
         self.host.wake()
 
     def _continue_transfer(self, transfer: _Transfer) -> None:
-        node = PeerNode(transfer.target)
+        node = peer_node(transfer.target)
         if self.now() >= transfer.until or node not in self.linked:
             self._end_transfer(transfer, False)
         elif self.match_index.get(node, 0) == self.last().index:
@@ -291,7 +294,7 @@ class Raft(Serving):
             offset=offset,
             data=data,
         )
-        self.send(PeerNode(member), chunk)
+        self.send(peer_node(member), chunk)
         self.host.wake()
 
     def on_snapshot_chunk(self, node: PeerNode, m: msg.SnapshotChunk) -> None:
@@ -356,6 +359,7 @@ _HANDLERS: dict[type[msg.Message], Callable[..., None]] = {
     msg.Vote: Raft.on_vote,
     msg.Append: Raft.on_append,
     msg.Heartbeat: Raft.on_heartbeat,
+    msg.Committed: Raft.on_committed,
     msg.AppendAnswer: Raft.on_append_answer,
     msg.SnapshotChunk: Raft.on_snapshot_chunk,
     msg.SnapshotAnswer: Raft.on_snapshot_answer,

@@ -36,6 +36,11 @@ class ReadRounds:
         """Whether a round must begin."""
         return bool(self._fresh)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a round is under way."""
+        return bool(self._begun)
+
     def begin(self, number: int, commit: int) -> None:
         """Round `number` begins now, at this commit index, for all that arrived before."""
         self._begun.append(_Round(number, commit, self._fresh))

@@ -13,7 +13,7 @@ from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.digests import Digests
 from raftcoord.consensus.electing import Electing
 from raftcoord.consensus.elections import is_quorum
-from raftcoord.consensus.peers import PeerNode
+from raftcoord.consensus.peers import PeerNode, peer_node
 from raftcoord.consensus.reads import ReadRounds
 
 _log = logging.getLogger("raftcoord.consensus")
@@ -33,6 +33,7 @@ class Replicating(Electing):
         self._in_flight: dict[str, int] = {}
         self._echoed: dict[str, int] = {}
         self._told: dict[str, int] = {}
+        self._matched = (0, 0)
         self._round = 0
         self._recount = True
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -75,7 +76,7 @@ class Replicating(Electing):
         for member, index in list(self.owed.items()):
             if index <= commit:
                 del self.owed[member]
-                self.push_commit(PeerNode(member), index)
+                self.push_commit(peer_node(member), index)
 
     def has_room(self) -> bool:
         """Whether this node's disk, and those of a majority, take more entries."""
@@ -85,7 +86,8 @@ class Replicating(Electing):
     def push_commit(self, node: PeerNode, index: int) -> None:
         """Tell a follower that `index` is committed, unless it was told."""
         if self._told.get(node.id, 0) < index and node in self.linked and node in self.next_index:
-            self._send_append(node, [])
+            self._told[node.id] = self.commit
+            self.send(node, msg.Committed(term=self.term, commit=self.commit))
 
     def hears_quorum(self) -> bool:
         """Whether a majority answered within the longest election timeout (finding 18)."""
@@ -107,6 +109,8 @@ class Replicating(Electing):
             self.reads.begin(self._round, self.commit)
             self._serve_reads()
         last = self.last().index
+        if not (beat or reads) and all(index > last for index in self.next_index.values()):
+            return
         for node in self.peers():
             following = self.next_index[node]
             if following <= self.log[0][1]:
@@ -202,10 +206,13 @@ class Replicating(Electing):
         self.match_index[node] = match
 
     def _serve_reads(self) -> None:
+        if not self.reads.waiting:
+            return
+
         def quorum(ids: list[str]) -> bool:
             return is_quorum(ids, self.voters)
 
-        echoed = {name: n for name, n in self._echoed.items() if self.votes_as(PeerNode(name))}
+        echoed = {name: n for name, n in self._echoed.items() if self.votes_as(peer_node(name))}
         for done, index in self.reads.serve(echoed, quorum, self.me):
             done(index)
 
@@ -216,7 +223,7 @@ class Replicating(Electing):
             if differs == self.me:
                 self.stop_process(f"its state differs from the majority's at entry {at}")
             _log.critical("state of %s differs from the majority's at entry %d", differs, at)
-            self.send(PeerNode(differs), msg.Diverged(term=self.term, index=at))
+            self.send(peer_node(differs), msg.Diverged(term=self.term, index=at))
 
     # As a follower.
 
@@ -278,10 +285,17 @@ class Replicating(Electing):
         for command, index, term in plan.add:
             self.add_entry(command, index, term)
         if plan.ok:
+            if self._matched[0] != m.term or plan.index > self._matched[1]:
+                self._matched = (m.term, plan.index)
             self._learn_commit(min(m.commit, plan.index))
             if plan.index >= m.commit:
                 self._holds_commit(m)
         self.answer(node, m.round, ok=plan.ok, index=plan.index, carried=bool(m.entries))
+
+    def on_committed(self, node: PeerNode, m: msg.Committed) -> None:
+        """Finding 4: a commit index counts only where the logs are known to match."""
+        if self.heed_leader(node, m.term) and self._matched[0] == m.term:
+            self._learn_commit(min(m.commit, self._matched[1]))
 
     def entries_cut(self, index: int) -> None:
         """Callers may wait for entries that were deleted."""

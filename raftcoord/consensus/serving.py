@@ -12,7 +12,7 @@ from raftcoord.consensus import messages as msg
 from raftcoord.consensus.clock import ClusterClock
 from raftcoord.consensus.core import CONFIGURATION, HEADER, LEADER, REGULAR
 from raftcoord.consensus.digests import CHECKPOINT
-from raftcoord.consensus.peers import PeerNode
+from raftcoord.consensus.peers import PeerNode, peer_node
 from raftcoord.consensus.proposals import (
     NO_LEADER,
     OVERLOADED,
@@ -180,7 +180,7 @@ class Serving(Replicating):
             if proposal.done is not None:
                 self._waiting.add(index, self.term, proposal.done)
             elif proposal.origin is not None:
-                node = PeerNode(proposal.origin.node)
+                node = peer_node(proposal.origin.node)
                 self.owed[node.id] = index
                 self._answer_forward(proposal.origin, index=index)
         self._advance_clock(now)
@@ -215,7 +215,7 @@ class Serving(Replicating):
         answer = msg.ForwardAnswer(
             term=self.term, id=origin.id, index=index, entry_term=self.term, refused=reason
         )
-        self.send(PeerNode(origin.node), answer)
+        self.send(peer_node(origin.node), answer)
 
     def on_forward(self, node: PeerNode, m: msg.Forward) -> None:
         """Finding 15: the id carries the sender's boot, so that no answer is taken twice."""

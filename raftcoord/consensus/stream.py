@@ -233,10 +233,8 @@ def _write(job: list[_Batch]) -> None:
     for batch in job:
         file = batch.segment.file
         assert file is not None
-        file.seek(batch.offset)
-        file.write(b"".join(batch.chunks))
+        data = b"".join(batch.chunks)
         # Before the next file's header: that one says that everything before it was synced.
-        file.sync()
+        file.write_durable(batch.offset, data)
         if batch.closing:
-            file.write(batch.closing)
-            file.sync()
+            file.write_durable(batch.offset + len(data), batch.closing)
