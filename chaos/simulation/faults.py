@@ -127,7 +127,7 @@ def slow_disk(world: World) -> bool:
     if edges is None:
         return False
     edges.sync = (0.01, world.rng.uniform(0.02, 0.5))
-    world.loop.call_later(world.rng.uniform(0.5, 4.0), setattr, edges, "sync", (0.0001, 0.001))
+    world.loop.call_later(world.rng.uniform(0.5, 4.0), setattr, edges, "sync", world.sync)
     return True
 
 

@@ -96,19 +96,28 @@ class World:
     Args:
         members: how many nodes.
         load: proposals and reads a virtual second.
+        sync: seconds that a job of the disk takes, least and most.
 
     Attributes:
         told: how many callers were told what.
         expected_stops: parts of reasons for which a process may end itself in this run.
     """
 
-    def __init__(self, seed: int, *, members: int = 3, load: float = 40.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        members: int = 3,
+        load: float = 40.0,
+        sync: tuple[float, float] = (0.0001, 0.001),
+    ) -> None:
         self.loop = VirtualLoop(seed)
         self.rng = Random(f"world {seed}")
         self.judges = Judges()
         self.members = {f"n{n}": Member(f"n{n}", BASE_PORT + n) for n in range(1, members + 1)}
         self.told = Counter[str]()
         self.expected_stops: tuple[str, ...] = ("at the start",)
+        self.sync = sync
         self.violation: Violation | None = None
         self._load = load
         self._proposed = 0
@@ -142,7 +151,7 @@ class World:
                 member.disk,
                 self.rng,
                 rate=self.rng.choice([0.99, 1.0, 1.0, 1.01]),
-                sync=(0.0001, 0.001),
+                sync=self.sync,
                 stopped=lambda reason: self._stopped(name, reason),
             )
             machine = Recorder(name, self.judges)
@@ -297,7 +306,7 @@ class World:
         for member in self.members.values():
             member.disk.capacity = None
             if member.edges is not None:
-                member.edges.sync = (0.0001, 0.001)
+                member.edges.sync = self.sync
             if member.paused:
                 member.paused = False
                 self.loop.resume(member.name)

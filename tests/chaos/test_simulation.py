@@ -105,7 +105,7 @@ def test_acknowledging_before_the_sync_is_caught() -> None:
         )
         caught = 0
         for seed in range(300, 330):
-            world = World(seed, load=80)
+            world = World(seed, load=100, sync=(0.005, 0.05))
             world.begin()
             trouble = Trouble(world, (kill, power_cut_of_all, power_cut_of_all), pause=0.5)
             try:
