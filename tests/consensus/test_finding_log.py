@@ -132,11 +132,15 @@ def test_finding_02_the_next_index_never_falls_below_what_was_acknowledged() -> 
     world.tick("L")
     world.deliver("L", "F")
     matched = 0
+    answers = world.under_way("F", "L")
     while world.deliver("F", "L", 1):
         assert world["L"].match_index[PeerNode("F")] >= matched
         matched = world["L"].match_index[PeerNode("F")]
         assert world["L"].next_index[PeerNode("F")] == world["L"].last().index + 1
     assert matched == world["L"].last().index
+    world.hand("F", "L", answers[0])
+    assert world["L"].match_index[PeerNode("F")] == matched
+    assert world["L"].next_index[PeerNode("F")] == matched + 1
 
 
 def test_finding_03_stock_a_message_of_the_old_socket_truncates() -> None:

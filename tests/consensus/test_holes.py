@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from raftcoord.consensus import messages as msg
-from raftcoord.consensus.core import FOLLOWER, LEADER
+from raftcoord.consensus.core import CANDIDATE, FOLLOWER, LEADER
 from raftcoord.consensus.membership import Member
 from raftcoord.consensus.peers import PeerNode
 from tests.consensus.lockstep import World, acknowledged
@@ -154,11 +154,10 @@ def elected_by_c_alone(world: World) -> None:
 
 def test_tail_cut_neither_votes_nor_campaigns_nor_counts() -> None:
     world, values = damaged()
-    for _ in range(3):
-        for name in "AF":
-            world.campaign(name)
-            world.exchange("AF", rounds=6)
-    assert world.leaders == "", "F alone could make A a leader"
+    for name in "AFAF":
+        world.campaign(name)
+        world.exchange("AF", rounds=6)
+        assert world.leaders == "", "F alone could make A a leader"
     elected_by_c_alone(world)
     told = world.propose("A", "new")
     world.pump("AF", rounds=5)
@@ -174,6 +173,19 @@ def test_tail_cut_neither_votes_nor_campaigns_nor_counts() -> None:
     again = world.propose("A", "with F")
     world.pump("AF", rounds=3)
     assert acknowledged(again) == ["with F"]
+
+
+def test_tail_cut_gives_no_vote_to_whoever_asks() -> None:
+    world, _ = damaged()
+    world.hand("A", "F", msg.PreVoteRequest(term=1, next_term=2, last_term=1, last_index=99))
+    [refusal] = world.under_way("F", "A")
+    assert isinstance(refusal, msg.PreVote)
+    assert not refusal.granted
+    world.drop("F", "A")
+    world.hand("A", "F", msg.VoteRequest(term=9, last_term=1, last_index=99))
+    assert world["F"].term == 9
+    assert world["F"].voted_for is None
+    assert not world.under_way("F", "A")
 
 
 def test_tail_cut_is_not_healed_by_a_leader_that_committed_nothing_in_its_term() -> None:
@@ -253,13 +265,25 @@ def test_a_wiped_member_does_not_vote() -> None:
     world.join("C", 9)
     world.isolate("A")
     world.connect("B", "C")
-    for _ in range(3):
-        for name in "BC":
-            world.campaign(name)
-            world.exchange("BC")
-    assert world.leaders in ("", "A")
-    assert world["B"].role != LEADER
-    assert world["C"].role == FOLLOWER
+    for name in "BCBC":
+        world.campaign(name)
+        world.exchange("BC")
+        assert world[name].role == FOLLOWER
+
+
+def test_a_wiped_members_vote_is_not_counted() -> None:
+    """It gives one, as its log is empty; the candidate knows which folder it asked for."""
+    world = led_by_a()
+    world.isolate("A")
+    world.campaign("B")
+    world.deliver("B", "C")
+    world.deliver("C", "B")  # C itself, by a pre-vote
+    assert world["B"].role == CANDIDATE
+    world.join("C", 9)
+    world.hand("B", "C", msg.VoteRequest(term=2, last_term=1, last_index=2))
+    [vote] = [m for m in world.under_way("C", "B") if isinstance(m, msg.Vote)]
+    world.hand("C", "B", vote)
+    assert world["B"].role == CANDIDATE
 
 
 @pytest.mark.parametrize("killed", ["A", "B"])

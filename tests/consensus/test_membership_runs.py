@@ -255,7 +255,7 @@ def test_section_4_2_3_a_removed_member_that_does_not_know_disturbs_nobody() -> 
     for _ in range(3):
         world.campaign("D")
         world.exchange()
-    assert world.leaders == "", "its log is behind every majority's"
+        assert world.leaders == "", "its log is behind every majority's"
     world.elect("B")
     assert world["B"].voters == set("ABC")
 
