@@ -37,6 +37,11 @@ GOOD: dict[str, Story] = {
         acquire(0, 1, "a", 1, revision=5),
         acquire(2, 3, "b", slug="no-leader", status=503, revision=1),
     ],
+    "a refusal is no entry": lambda: [
+        acquire(0, 1, "a", 1, revision=5),
+        acquire(2, 3, "b", slug="lock-held", revision=5),
+        acquire(4, 5, "b", slug="lock-held", revision=5),
+    ],
     "expires_in may differ at one revision": lambda: [
         acquire(0, 1, "a", 1, revision=5),
         read(2, 3, {"owner": "a", "token": 1, "expires_in": 4}, revision=5),
@@ -84,6 +89,14 @@ BAD: dict[str, tuple[str, Story]] = {
             read(1, 2, {"owner": "a", "token": 1}, revision=5),
         ],
     ),
+    "two contents of a revision, with and without a wait": (
+        "two contents of a revision",
+        lambda: [
+            acquire(0, 3, "a", 1),
+            op(1, 2, "transaction.read", id=9, wait=1, revision=5, answer={"meta": 1}),
+            op(1, 2, "transaction.read", id=9, revision=5, answer={"meta": 2}),
+        ],
+    ),
     "two contents in the end": (
         "two contents of a revision",
         lambda: [
@@ -100,6 +113,15 @@ BAD: dict[str, tuple[str, Story]] = {
     "a node that does not answer in the end": (
         "no agreement in the end",
         lambda: [acquire(0, 1, "a", 1), final("n1", 7), final("n2", 7)],
+    ),
+    "a node that says no in the end": (
+        "no agreement in the end",
+        lambda: [
+            acquire(0, 1, "a", 1),
+            final("n1", 7),
+            final("n2", 7),
+            op(10, 11, "locks.list", by="final", node="n3", revision=7, slug="no-leader", limit=9),
+        ],
     ),
     "nothing was acknowledged": (
         "nothing acknowledged",
@@ -155,6 +177,7 @@ def test_recovery_is_the_first_write_that_began_behind_the_kill() -> None:
         acquire(0, 12, "a", 1),
         acquire(9, 10.2, "b", 2, lock="M"),
         acquire(10.5, None, "c", lock="N"),
+        acquire(10.5, 10.55, "c", lock="N", slug="no-leader", status=503),
         read(10.1, 10.3, lock="M"),
         acquire(10.4, 13, "d", 3, lock="O"),
         acquire(10.6, 11, "e", 4, lock="P"),
@@ -167,6 +190,7 @@ def test_no_recovery_is_a_violation_that_shows_the_round() -> None:
     lost = Fault(70 * SECOND, "no-recovery", 1, detail="not within 60 s")
     violations = found(acquire(0, 1, "a", 1), faults=[kill(10), lost])
     assert [violation.rule for violation in violations] == ["no recovery"]
+    assert violations[0].text == "round 1: not within 60 s"
     assert violations[0].faults == (kill(10), lost)
 
 

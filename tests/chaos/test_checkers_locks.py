@@ -82,6 +82,11 @@ GOOD: dict[str, Story] = {
         release(2, 3, "b", 1, slug="not-holder"),
         check(4, 5, 1, True),
     ],
+    "a grant of a session ends when the session would": lambda: [
+        op(0, 1, "session.open", ttl=2.0, answer={"id": 5}),
+        acquire(1, 1.5, "a", 1, ttl=10, got=1.4, session=5),
+        check(3, 3.1, 1, False),
+    ],
     "a grant ends with its session": lambda: [
         op(0, 1, "session.open", ttl=2.0, answer={"id": 5}),
         acquire(1, 1.5, "a", 1, ttl=None, session=5),
@@ -134,6 +139,22 @@ BAD: dict[str, tuple[str, Story]] = {
             acquire(2, 3, "b", slug="lock-held", answer={"holders": [holder("c")]}),
         ],
     ),
+    "a grant that another is told to have": (
+        LOST,
+        lambda: [
+            acquire(0, 1, "a", 1),
+            acquire(0, None, "b"),
+            acquire(2, 3, "b", slug="already-held", answer={"grant": holder("b", 2)}),
+        ],
+    ),
+    "a grant that a list shows as another's": (
+        LOST,
+        lambda: [
+            acquire(0, 1, "a", 1),
+            acquire(0, None, "b"),
+            op(2, 3, "locks.list", answer={"locks": [{"name": "L", "holders": [holder("b", 2)]}]}),
+        ],
+    ),
     "a refresh refused to the holder": (
         LOST,
         lambda: [acquire(0, 1, "a", 1), refresh(2, 3, "a", 1, slug="not-holder")],
@@ -144,6 +165,22 @@ BAD: dict[str, tuple[str, Story]] = {
             acquire(0, 1, "a", 1, ttl=1),
             check(5, 6, 1, False),
             check(7, 8, 1, True),
+        ],
+    ),
+    "a grant that is gone though its release was refused": (
+        LOST,
+        lambda: [
+            acquire(0, 1, "a", 1),
+            release(1, 2, "a", 1, slug="no-leader", status=503),
+            check(3, 4, 1, False),
+        ],
+    ),
+    "a grant that is gone though its shortening was refused": (
+        LOST,
+        lambda: [
+            acquire(0, 1, "a", 1),
+            refresh(1, 2, "a", 1, ttl=0.1, slug="no-leader", status=503),
+            check(3, 4, 1, False),
         ],
     ),
     "a release that is undone": (

@@ -98,6 +98,12 @@ GOOD: dict[str, Story] = {
         read(3.2, 3.3, 1, "a"),
         read(4, 5, 2),
     ],
+    "one whose session ran out before it was closed": lambda: [
+        opened(0, 1, 5, ttl=2),
+        join(1, 1.5, "a", 1, session=5),
+        closed(3, 3.1, 5, slug="unknown-session"),
+        read(3.2, 3.3, 1, "a"),
+    ],
     "a join that was there already": lambda: [
         join(0, None, "a"),
         join(1, 2, "a", 1, changed=False),
@@ -191,6 +197,22 @@ BAD: dict[str, tuple[str, Story]] = {
     "a session is gone before its time": (
         "session lost or back again",
         lambda: [opened(0, 1, 5), kept(2, 3, 5, slug="unknown-session")],
+    ),
+    "a session is gone though it was kept alive": (
+        "session lost or back again",
+        lambda: [
+            opened(0, 0.5, 5, ttl=2),
+            kept(1.5, 1.6, 5),
+            kept(2.5, 2.6, 5, slug="unknown-session"),
+        ],
+    ),
+    "a session is gone though its closing was refused": (
+        "session lost or back again",
+        lambda: [
+            opened(0, 1, 5),
+            closed(1, 2, 5, slug="no-leader", status=503),
+            kept(2, 3, 5, slug="unknown-session"),
+        ],
     ),
     "a session is gone and back": (
         "session lost or back again",

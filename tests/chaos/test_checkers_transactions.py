@@ -121,10 +121,28 @@ GOOD: dict[str, Story] = {
         commit(3, 4, slug="votes-missing", answer={"missing": ["q"]}),
         commit(5, 6),
     ],
+    "a vote to abort of unknown outcome": lambda: [
+        *voted(),
+        vote(3, None, "q", "abort", answer={}),
+        commit(4, 5),
+    ],
+    "another vote after one that was refused, or not heard of": lambda: [
+        begin(0, 1),
+        vote(1, 2, "p", slug="no-leader", answer={}, status=503),
+        vote(2, None, "p", answer={}),
+        vote(3, 4, "p", "abort"),
+    ],
     "decided by itself": lambda: [
         begin(0, 1, 1, "p", decide="auto"),
         vote(1, 2, "p", answer=state("committed", "commit")),
         look(3, 4, state("committed", "commit", votes={"p": "commit"})),
+    ],
+    "open until the last vote": lambda: [
+        begin(0, 1, 1, "p", "q", decide="auto"),
+        vote(1, 2, "p"),
+        look(2.1, 2.2, state("open", votes={"p": "commit", "q": None})),
+        vote(3, None, "q", answer={}),
+        look(4, 5, state("open", votes={"p": "commit", "q": None})),
     ],
     "acknowledged": lambda: [
         *voted(),
@@ -168,6 +186,11 @@ GOOD: dict[str, Story] = {
         deal_commit(8, 9, "v1"),
         deal_rollback(8, 9, "v1", slug="transaction-decided"),
         deal_rollback(9, 10, "v2"),
+    ],
+    "a simple decision is forgotten after ten minutes": lambda: [
+        prepare(0, 1, "v1"),
+        deal_rollback(2, 3, "v1"),
+        deal_commit(700, 701, "v1", slug="not-prepared"),
     ],
     "a prepare is decided through /v1, or by a rollback of whatever there is": lambda: [
         prepare(0, 1, "v1", 5),
@@ -221,6 +244,26 @@ BAD: dict[str, tuple[str, Story]] = {
         "commit unasked",
         lambda: [*voted(), look(4, 5, state("committed", "commit", votes=BOTH))],
     ),
+    "committed though the request for it was refused": (
+        "commit unasked",
+        lambda: [
+            *voted(),
+            commit(3, 4, slug="no-leader", status=503, answer={}),
+            look(4, 5, state("committed", "commit", votes=BOTH)),
+        ],
+    ),
+    "aborted though the request for it was refused": (
+        "abort without a cause",
+        lambda: [
+            *voted(),
+            rollback(3, 4, slug="no-leader", status=503, answer={}),
+            look(4, 5, state("aborted", "abort")),
+        ],
+    ),
+    "aborted before the cause": (
+        "abort without a cause",
+        lambda: [*voted(), look(4, 5, state("aborted", "abort")), rollback(6, 7)],
+    ),
     "aborted without a cause": (
         "abort without a cause",
         lambda: [
@@ -243,6 +286,29 @@ BAD: dict[str, tuple[str, Story]] = {
     "a vote from nowhere": (
         "vote from nowhere",
         lambda: [begin(0, 1), look(4, 5, state("open", votes={"p": "commit", "q": None}))],
+    ),
+    "a refused vote is there": (
+        "vote from nowhere",
+        lambda: [
+            begin(0, 1),
+            vote(1, 2, "p", slug="no-leader", answer={}, status=503),
+            look(4, 5, state("open", votes={"p": "commit", "q": None})),
+        ],
+    ),
+    "a vote that was never given is in the way of another": (
+        "vote from nowhere",
+        lambda: [
+            begin(0, 1),
+            vote(1, 2, "p", slug="vote-conflict", answer={"participant": "p", "vote": "abort"}),
+        ],
+    ),
+    "the contrary of a vote is there": (
+        "vote from nowhere",
+        lambda: [
+            begin(0, 1),
+            vote(1, None, "p", answer={}),
+            look(4, 5, state("aborted", "abort", votes={"p": "abort", "q": None})),
+        ],
     ),
     "an acknowledgement is lost": (
         "acknowledgement lost",
@@ -284,6 +350,14 @@ BAD: dict[str, tuple[str, Story]] = {
     "a prepare is lost": (
         "prepare lost",
         lambda: [prepare(0, 1, "v1"), deal_commit(2, 3, "v1", slug="not-prepared")],
+    ),
+    "a prepare is lost though a rollback was refused": (
+        "prepare lost",
+        lambda: [
+            prepare(0, 1, "v1"),
+            deal_rollback(1, 2, None, slug="no-leader", status=503),
+            deal_commit(2, 3, "v1", slug="not-prepared"),
+        ],
     ),
     "a prepare is aborted unasked": (
         "prepare lost",
