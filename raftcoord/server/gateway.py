@@ -14,8 +14,15 @@ from raftcoord.commands import AnyCommand, KeepAlive, KeptAlive
 from raftcoord.errors import NotReady, RaftcoordError
 from raftcoord.machine.state import Applied, Machine
 from raftcoord.server.reading import Reader, Reading
-from raftcoord.server.submissions import Ended, Proposer, Settled, Submissions
-from raftcoord.server.waits import Acquire, AcquireWaits, DecisionWaits
+from raftcoord.server.submissions import (
+    Ended,
+    Proposer,
+    Settled,
+    Submissions,
+    Told,
+    telling,
+)
+from raftcoord.server.waits import Acquire, AcquireWait, AcquireWaits, DecisionWaits
 
 _log = logging.getLogger("raftcoord.gateway")
 
@@ -87,20 +94,28 @@ class Gateway:
         Raises:
             NoLeader, Overloaded, StorageFull: not executed. OutcomeUnknown: perhaps executed.
         """
-        self._check_open()
         future: asyncio.Future[Settled] = self._loop.create_future()
-
-        def told(ended: Ended) -> None:
-            if future.done():
-                return
-            if isinstance(ended, Settled):
-                future.set_result(ended)
-            else:
-                future.set_exception(ended)
-
-        submission = self.submissions.prepare(command, told, timeout, priority=priority)
-        submission.propose()
+        self.send(command, telling(future), timeout=timeout, priority=priority)
         return await future
+
+    def send(
+        self,
+        command: AnyCommand,
+        told: Told,
+        *,
+        timeout: float = SUBMIT_TIMEOUT,
+        priority: bool = False,
+    ) -> None:
+        """As `submit`, for who wants a call instead of a future.
+
+        Args:
+            told: called once with the end, perhaps before this returns.
+
+        Raises:
+            NotReady, Overloaded, Malformed: then `told` is not called.
+        """
+        self._check_open()
+        self.submissions.prepare(command, told, timeout, priority=priority).propose()
 
     async def acquire(self, command: Acquire, *, timeout: float = SUBMIT_TIMEOUT) -> Settled:
         """What becomes of an acquire, after its wait; given back where the caller goes away.
@@ -108,8 +123,25 @@ class Gateway:
         Raises:
             As `submit`.
         """
+        future: asyncio.Future[Settled] = self._loop.create_future()
+        wait = self.send_acquire(command, telling(future), timeout=timeout)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.acquires.abandon(wait)
+            raise
+
+    def send_acquire(
+        self, command: Acquire, told: Told, *, timeout: float = SUBMIT_TIMEOUT
+    ) -> AcquireWait:
+        """As `acquire`, for who wants a call instead of a future; who does not read the answer
+        any more hands what this returns to `acquires.abandon`.
+
+        Args, Raises:
+            As `send`.
+        """
         self._check_open()
-        return await self.acquires.acquire(command, timeout)
+        return self.acquires.begin(command, told, timeout)
 
     async def keep_alive(self, session: int) -> tuple[int | None, int]:
         """Milliseconds the session lives now, None where it is gone; and the revision.

@@ -40,6 +40,20 @@ Ended = Settled | RaftcoordError
 Told = Callable[[Ended], None]
 
 
+def telling(future: asyncio.Future[Settled]) -> Told:
+    """Who tells a future; an error of the way is raised there, one of the machine is its result."""
+
+    def told(ended: Ended) -> None:
+        if future.done():
+            return
+        if isinstance(ended, Settled):
+            future.set_result(ended)
+        else:
+            future.set_exception(ended)
+
+    return told
+
+
 class Proposer(Protocol):
     """What is needed of `consensus.node.Node`."""
 

@@ -27,22 +27,34 @@ Acquire = AcquireLock | SimpleLock
 class AcquireWait:
     """One acquire, from its request to its answer.
 
-    queued: the machine has it in a queue. abandoned: its caller went away.
+    told: called once with the answer, unless it was abandoned before. queued: the machine has it
+    in a queue. abandoned: its caller went away. ended: its answer, once there is one.
     """
 
-    __slots__ = ("_owner", "abandoned", "command", "future", "queued", "seq", "submission", "timer")
+    __slots__ = (
+        "_owner",
+        "abandoned",
+        "command",
+        "ended",
+        "queued",
+        "seq",
+        "submission",
+        "timer",
+        "told",
+    )
 
-    def __init__(self, owner: "AcquireWaits", command: Acquire, timeout: float) -> None:
+    def __init__(self, owner: "AcquireWaits", command: Acquire, told: Told, timeout: float) -> None:
         self._owner = owner
         self.command = command
-        self.future: asyncio.Future[Settled] = owner.loop.create_future()
+        self.told = told
         self.queued = False
         self.abandoned = False
+        self.ended: Ended | None = None
         self.timer: asyncio.TimerHandle | None = None
-        self.submission: Submission = owner.submissions.prepare(command, self.told, timeout)
+        self.submission: Submission = owner.submissions.prepare(command, self._outcome, timeout)
         self.seq = self.submission.seq
 
-    def told(self, ended: Ended) -> None:
+    def _outcome(self, ended: Ended) -> None:
         """What became of the command itself."""
         if isinstance(ended, Settled) and isinstance(ended.reply, Queued) and not self.abandoned:
             self.queued = True
@@ -73,26 +85,22 @@ class AcquireWaits:
     def __len__(self) -> int:
         return len(self._waits)
 
-    async def acquire(self, command: Acquire, timeout: float) -> Settled:
-        """The machine's answer, after its wait. Where the caller of this is cancelled meanwhile,
-        nobody reads the answer, and what was acquired is given back.
+    def begin(self, command: Acquire, told: Told, timeout: float) -> AcquireWait:
+        """Send an acquire off; `told` gets the machine's answer, after its wait, or what hindered
+        the command.
 
         Args:
             timeout: seconds until the command has an outcome; the wait comes on top.
 
         Raises:
-            Overloaded, NoLeader, OutcomeUnknown and the like: what hindered the command.
+            Overloaded, Malformed: nothing was sent.
         """
         if len(self._waits) >= self._limit:
             raise Overloaded("too many wait at this node; try again", retry_after=1)
-        wait = AcquireWait(self, command, timeout)
+        wait = AcquireWait(self, command, told, timeout)
         self._waits[wait.seq] = wait
         wait.submission.propose()
-        try:
-            return await wait.future
-        except asyncio.CancelledError:
-            self._abandon(wait)
-            raise
+        return wait
 
     def finish(self, wait: AcquireWait, ended: Ended) -> None:
         """The acquire has its answer."""
@@ -101,21 +109,18 @@ class AcquireWaits:
         self.submissions.drop(wait.submission)
         if wait.timer is not None:
             wait.timer.cancel()
-        if wait.abandoned or wait.future.cancelled():
-            if _may_hold(ended):
-                self.cancel(wait.command, wait.seq)
-        elif isinstance(ended, Settled):
-            wait.future.set_result(ended)
-        else:
-            wait.future.set_exception(ended)
+        wait.ended = ended
+        if not wait.abandoned:
+            wait.told(ended)
+        elif _may_hold(ended):
+            self.cancel(wait.command, wait.seq)
 
-    def _abandon(self, wait: AcquireWait) -> None:
+    def abandon(self, wait: AcquireWait) -> None:
+        """Nobody reads the answer any more, whether it is there or not: what was acquired is given
+        back, and a place in the queue too."""
         wait.abandoned = True
-        if wait.seq not in self._waits:
-            # The answer was there, but is not read any more.
-            future = wait.future
-            answered = not future.cancelled() and future.exception() is None
-            if answered and _may_hold(future.result()):
+        if wait.ended is not None:
+            if _may_hold(wait.ended):
                 self.cancel(wait.command, wait.seq)
         elif wait.queued:
             self.finish(wait, OutcomeUnknown("the caller went away"))
