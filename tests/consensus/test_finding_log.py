@@ -273,6 +273,29 @@ def test_finding_24_a_follower_learns_of_a_commit_by_the_timer() -> None:
     assert acknowledged(told) == ["value"]
 
 
+def test_finding_24_a_pushed_commit_counts_as_far_as_the_logs_match() -> None:
+    world = World("FGL")
+    world.elect("L")
+    world.pump()
+    before = world["F"].commit
+    told = world.propose("F", "value")
+    world.deliver("F", "L")
+    world.tick("L")
+    append = world.under_way("L", "F")
+    world.drop("L", "F")
+    world.exchange("GL")
+    pushed = [m for m in world.under_way("L", "F") if isinstance(m, msg.Committed)]
+    assert len(pushed) == 1
+    world.drop("L", "F")
+    world.hand("L", "F", pushed[0])  # nothing of it has come
+    assert world["F"].commit == before
+    for message in append:
+        world.hand("L", "F", message)
+    world.hand("L", "F", pushed[0])
+    world.tick("F")
+    assert acknowledged(told) == ["value"]
+
+
 @pytest.mark.parametrize("through", ["L", "F"])
 def test_finding_24_one_round_trip_is_enough(through: str) -> None:
     """Forward, append with its answer, and the commit, each once; no beat is waited for."""

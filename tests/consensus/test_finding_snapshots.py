@@ -94,6 +94,7 @@ def test_finding_04_commits_its_own_end_during_a_transfer() -> None:
         beats = [m for m in world.under_way("B", "A") if not isinstance(m, msg.SnapshotChunk)]
         for beat in beats:
             world.hand("B", "A", beat)
+        world.hand("B", "A", msg.Committed(term=world["B"].term, commit=world["B"].commit))
         world.tick("A")
         assert world["A"].commit == before
         assert not told
@@ -146,9 +147,11 @@ def test_finding_05_a_second_snapshot_clears_what_was_acknowledged() -> None:
     told = world.propose("B", "new")
     world.pump("AB", rounds=2)
     assert acknowledged(told) == ["new"]
+    written = world.disks["A"].operations
     for chunk in chunks:
         world.hand("B", "A", chunk)
     world.tick("A")
+    assert world.disks["A"].operations == written
     assert world.holds("A", "new")
     assert world["A"].counters["installs"] == 1
     world.kill("B")

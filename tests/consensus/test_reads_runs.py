@@ -189,6 +189,18 @@ def test_a_read_needs_a_majority_of_the_voters() -> None:
     assert read == [world["A"].commit]
 
 
+def test_a_wiped_member_proves_nothing() -> None:
+    world = led_by_a()
+    world.join("C", 9)
+    world.isolate("B")
+    read = world.read("A")
+    world.exchange("AC")
+    assert read == []
+    world.connect("A", "B")
+    world.pump("AB", rounds=1)
+    assert read == [world["A"].commit]
+
+
 def test_a_cluster_of_one_reads_by_itself() -> None:
     world = World("A")
     world.elect("A")
