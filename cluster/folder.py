@@ -104,9 +104,12 @@ class DataFolder:
         self.save()
         if not self.places.secret.exists():
             write_whole(self.places.secret, secrets.token_hex(32) + "\n")
+        added = self.places.settings
+        more = "\n" + added.read_text(encoding="utf-8") if added.exists() else ""
         for node in self.nodes():
             members = "".join(MEMBER.format(node=other) for other in self.nodes())
-            write_whole(node.config, CONFIG.format(node=node, cluster=state.cluster) + members)
+            config = CONFIG.format(node=node, cluster=state.cluster) + members + more
+            write_whole(node.config, config)
         fresh = [node for node in self.nodes() if state.stages[node.id] == "new"]
         for node in fresh:
             node.data.mkdir(mode=0o700, exist_ok=True)

@@ -84,6 +84,11 @@ class Places:
         return self.folder / "state.json"
 
     @property
+    def settings(self) -> Path:
+        """Sections that a user adds to every node's configuration; may not exist."""
+        return self.folder / "settings.toml"
+
+    @property
     def secret(self) -> Path:
         return self.folder / "secret"
 
