@@ -79,10 +79,12 @@ class Grants:
         return min(ends) - self._ledger.clock
 
     def view(self, token: int, grant: Grant) -> HolderView:
-        """The holder as callers see it."""
+        """The holder as callers see it. A value of the simple protocol frees the lock, so it is
+        shown to nobody."""
         holder = grant.holder
+        shown = "simple protocol" if grant.simple else holder.owner
         return HolderView(
-            holder.session, holder.owner, token, "exclusive", self.expires_in(grant), grant.meta
+            holder.session, shown, token, "exclusive", self.expires_in(grant), grant.meta
         )
 
     def give(
