@@ -97,28 +97,38 @@ def write(answer: Answer, request: BaseRequest, revision: int) -> WrittenRespons
     Args:
         revision: what stands in its header.
     """
-    kind, body = _body(answer, request)
     keep_alive = request.keep_alive and not answer.close
-    head = b"%bContent-Type: %b\r\nContent-Length: %d\r\nRaftcoord-Revision: %d\r\n%b%b%b\r\n" % (
-        _STATUS_LINES[answer.status],
-        kind,
-        len(body),
-        revision,
-        answer.headers,
-        _date.line(),
-        _connection(request, keep_alive),
-    )
-    if request.method == "HEAD" or answer.status in _NO_BODY:
+    kind, body = _body(answer, msgpack=wants_msgpack(request))
+    head = _head(answer, kind, len(body), revision, _connection(request, keep_alive))
+    if request.method == "HEAD":
         body = b""
     return WrittenResponse(head + body, keep_alive)
 
 
-def _body(answer: Answer, request: BaseRequest) -> tuple[bytes, bytes]:
+def plain(answer: Answer, revision: int) -> bytes:
+    """The bytes of an answer to who reads JSON and keeps an HTTP/1.1 connection open."""
+    kind, body = _body(answer, msgpack=False)
+    return _head(answer, kind, len(body), revision, b"") + body
+
+
+def _head(answer: Answer, kind: bytes, size: int, revision: int, connection: bytes) -> bytes:
+    return b"%bContent-Type: %b\r\nContent-Length: %d\r\nRaftcoord-Revision: %d\r\n%b%b%b\r\n" % (
+        _STATUS_LINES[answer.status],
+        kind,
+        size,
+        revision,
+        answer.headers,
+        _date.line(),
+        connection,
+    )
+
+
+def _body(answer: Answer, *, msgpack: bool) -> tuple[bytes, bytes]:
     if answer.status in _NO_BODY:
         return JSON, b""
     if answer.problem:
         return PROBLEM, _to_json(answer.value)
-    if wants_msgpack(request):
+    if msgpack:
         return MSGPACK, _to_msgpack(answer.value)
     return JSON, _to_json(answer.value)
 

@@ -12,8 +12,10 @@ from typing import Any
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from raftcoord.errors import InternalError, Malformed, RaftcoordError
-from raftcoord.server.answers import write
+from raftcoord.server.answers import Answer, write
 from raftcoord.server.calls import Call
+from raftcoord.server.front import Front
+from raftcoord.server.hot import Hot, HotConnection, possible
 from raftcoord.server.origins import Origins
 from raftcoord.server.problems import problem
 from raftcoord.server.router import Router
@@ -39,27 +41,35 @@ class Door:
         self,
         router: Router,
         origins: Origins,
-        front: Any,
+        front: Front,
         revision: Callable[[], int],
         incident: Callable[[], str],
     ) -> None:
         self._router = router
-        self._origins = origins
-        self._front = front
-        self._revision = revision
+        self.origins = origins
+        self.front = front
+        self.revision = revision
         self._incident = incident
         self._active = 0
         self._idle: asyncio.Future[None] | None = None
 
     async def __call__(self, request: BaseRequest) -> StreamResponse:
         """Answer one request; what goes wrong is an answer too."""
-        self._active += 1
+        self.begun()
         try:
             return await self._answer(request)
         finally:
-            self._active -= 1
-            if self._idle is not None and not self._active and not self._idle.done():
-                self._idle.set_result(None)
+            self.ended()
+
+    def begun(self) -> None:
+        """A request more is being answered."""
+        self._active += 1
+
+    def ended(self) -> None:
+        """One less."""
+        self._active -= 1
+        if self._idle is not None and not self._active and not self._idle.done():
+            self._idle.set_result(None)
 
     async def drained(self, seconds: float) -> None:
         """Return when no request is being answered, or the time is over."""
@@ -69,19 +79,23 @@ class Door:
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         try:
-            self._origins.check(request)
+            self.origins.check(request)
             path, _, query = _target(request).partition("?")
             handler, names = self._router.resolve(request.method, path)
-            answer = await handler(self._front, Call(request, names, query))
-        except RaftcoordError as error:
-            answer = problem(error)
-        except Exception:  # noqa: BLE001  # a bug is an answer, and no wedge
-            incident = self._incident()
-            _log.exception("incident %s: %s %.200s", incident, request.method, request.raw_path)
-            answer = problem(_bug(incident))
+            answer = await handler(self.front, Call(request, names, query))
+        except Exception as error:  # noqa: BLE001  # a bug is an answer, and no wedge
+            answer = self.failed(error, request.method, request.raw_path)
         if not request.content.is_eof():
             answer.close = True
-        return write(answer, request, answer.revision or self._revision())
+        return write(answer, request, answer.revision or self.revision())
+
+    def failed(self, error: Exception, method: str, target: str) -> Answer:
+        """The answer where a request met an error, or a bug, which the log gets too."""
+        if isinstance(error, RaftcoordError):
+            return problem(error)
+        incident = self._incident()
+        _log.error("incident %s: %s %.200s", incident, method, target, exc_info=error)
+        return problem(_bug(incident))
 
     def unreadable(self, request: BaseRequest, status: int, said: str) -> StreamResponse:
         """The answer to what is no HTTP request."""
@@ -90,16 +104,16 @@ class Door:
         answer = problem(error, status=status)
         answer.status = status
         answer.close = True
-        return write(answer, request, self._revision())
+        return write(answer, request, self.revision())
 
 
-class _Connection(RequestHandler):
+class _Connection(HotConnection):
     """aiohttp's connection, with its own errors as problems."""
 
     __slots__ = ("_door",)
 
-    def __init__(self, manager: Server, door: Door, **options: Any) -> None:
-        super().__init__(manager, **options)
+    def __init__(self, manager: Server, hot: Hot | None, door: Door, **options: Any) -> None:
+        super().__init__(manager, hot, **options)
         self._door = door
 
     def handle_error(
@@ -122,11 +136,13 @@ class DoorServer(Server):
 
     Args:
         limit: connections open at once; more are closed at once.
+        hot: whether plain requests for locks may go the short way (`hot`).
     """
 
-    def __init__(self, door: Door, limit: int) -> None:
+    def __init__(self, door: Door, limit: int, *, hot: bool = True) -> None:
         # A handler whose caller went away is cancelled: what it acquired is given back.
         super().__init__(door, handler_cancellation=True)
+        self.hot = Hot(door) if hot and possible() else None
         self._door = door
         self._limit = limit
         self._open = 0
@@ -134,6 +150,7 @@ class DoorServer(Server):
     def __call__(self) -> RequestHandler:
         return _Connection(
             self,
+            self.hot,
             self._door,
             loop=asyncio.get_running_loop(),
             access_log=None,

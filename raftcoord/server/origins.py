@@ -35,8 +35,12 @@ class Origins:
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             raise Forbidden(f"a page of {origin[:200]} may not ask", reason="cross-site")
 
+    def knows(self, host: str) -> bool:
+        """Whether this is one of our names, or an address of ours that somebody came to."""
+        return host in self._known or _without_port(host) in self._hosts
+
     def _check_host(self, host: str, request: BaseRequest) -> None:
-        if _without_port(host) not in self._hosts and not self._is_our_address(host, request):
+        if not self.knows(host) and not self._is_our_address(host, request):
             raise Forbidden(
                 f"{host[:200]!r} is no name of this node; add it to http.hosts",
                 reason="unknown-host",

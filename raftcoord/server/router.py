@@ -77,7 +77,7 @@ class Router:
         """
         segments = path.split("/")
         if "%" in path:
-            segments = [_decode(segment) for segment in segments]
+            segments = [decode(segment) for segment in segments]
         branch = self._root
         names = []
         for segment in segments[1:]:
@@ -102,7 +102,8 @@ class Router:
         return handler, names
 
 
-def _decode(segment: str) -> str:
+def decode(segment: str) -> str:
+    """The text of a segment of a path. Raises Malformed where it is not UTF-8."""
     if "%" not in segment:
         return segment
     return _unquote(segment) if len(segment) > _CACHED_LENGTH else _unquote_cached(segment)

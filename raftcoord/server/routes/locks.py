@@ -1,6 +1,7 @@
 """/v1/locks: one holder each, first come first served."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -79,16 +80,41 @@ _REFRESH = Body(
 _CHECK = Body(_Check, {"token": _TOKEN})
 
 
+class Change(NamedTuple):
+    """A request that is one command about a lock.
+
+    body: what it brings. command: of the lock's name and that. answer: to the machine's reply.
+    """
+
+    body: Body[Any]
+    command: Callable[[str, Any], Any]
+    answer: Callable[[Any], dict[str, Any]]
+
+
 async def acquire(front: Front, call: Call) -> Answer:
     """POST /v1/locks/{name}/acquire {owner, session?, ttl?, wait?, meta?}
     → {name, token, holder, expires_in}"""
+    command = await _command(ACQUIRE, call)
+    return settled(await front.gateway.acquire(command), ACQUIRE.answer)
+
+
+async def release(front: Front, call: Call) -> Answer:
+    """POST /v1/locks/{name}/release {owner, token, session?} → {name, token}"""
+    command = await _command(RELEASE, call)
+    return settled(await front.gateway.submit(command, priority=True), RELEASE.answer)
+
+
+async def _command(change: Change, call: Call) -> Any:
     call.query()
     refuse_conditions(call)
     name = fields.name("name", call.names[0])
-    body = await call.body(_ACQUIRE)
+    return change.command(name, await call.body(change.body))
+
+
+def _acquire_command(name: str, body: _Acquire) -> AcquireLock:
     if body.session is None and body.ttl is None:
         raise Malformed("ttl is missing: there is no session", field="ttl", allowed=_TTL)
-    command = AcquireLock(
+    return AcquireLock(
         name,
         fields.name("owner", body.owner),
         body.session,
@@ -96,17 +122,10 @@ async def acquire(front: Front, call: Call) -> Answer:
         fields.milliseconds("wait", body.wait, 0, bounds.WAIT),
         fields.meta(body.meta),
     )
-    return settled(await front.gateway.acquire(command), _granted)
 
 
-async def release(front: Front, call: Call) -> Answer:
-    """POST /v1/locks/{name}/release {owner, token, session?} → {name, token}"""
-    call.query()
-    refuse_conditions(call)
-    name = fields.name("name", call.names[0])
-    body = await call.body(_RELEASE)
-    command = ReleaseLock(name, fields.name("owner", body.owner), body.token, body.session)
-    return settled(await front.gateway.submit(command, priority=True), _released)
+def _release_command(name: str, body: _Release) -> ReleaseLock:
+    return ReleaseLock(name, fields.name("owner", body.owner), body.token, body.session)
 
 
 async def refresh(front: Front, call: Call) -> Answer:
@@ -204,6 +223,9 @@ def _holder(front: Front, holder: HolderView) -> dict[str, Any]:
         view["meta"] = holder.meta
     return view
 
+
+ACQUIRE = Change(_ACQUIRE, _acquire_command, _granted)
+RELEASE = Change(_RELEASE, _release_command, _released)
 
 ROUTES = (
     Route("GET", "/v1/locks", list_locks),
