@@ -1,16 +1,18 @@
-"""Findings 10, 11: what a node answers rests on its disk, on the library's own class and on ours
-in the same scenario. (test_journal_findings has the journal's part of them.)"""
+"""Findings 7, 10, 11, 25: what a node answers rests on its disk, on the library's own class and
+on ours in the same scenario. (test_journal_findings has the journal's part of them.)"""
 
+import itertools
 import struct
 from pathlib import Path
 
 import pytest
 from pysyncobj.journal import ResizableFile
 
+from chaos.simulation.disk import Killed, kill_at
 from raftcoord.consensus.core import FOLLOWER, LEADER
 from raftcoord.consensus.peers import PeerNode
 from raftcoord.errors import DataDamaged
-from tests.consensus.lockstep import JOURNAL, World, acknowledged
+from tests.consensus.lockstep import JOURNAL, SNAPSHOTS, World, acknowledged
 from tests.consensus.stock import SUCCESS, StockWorld, stock
 
 
@@ -204,3 +206,105 @@ def test_finding_11_a_sync_that_failed_is_not_tried_again() -> None:
     assert world["A"].role == FOLLOWER
     world.elect("B")
     assert world["B"].role == LEADER
+
+
+def test_finding_07_stock_a_kill_between_dump_and_cut_loses_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    with stock("FGL", folder=tmp_path) as world:
+        world.elect("L")
+        world.put("L", *(f"v{n}" for n in range(8)))
+        world.pump(rounds=6)
+        world.cut("L", "G")
+        told = world.put("L", *(f"w{n}" for n in range(4)))
+        world.tick("L", dt=0.2)
+        world.deliver("L", "F")
+        world.compact("F")
+        world.tick("F")  # writes the dump; the journal is cut in the next turn
+        world.deliver("F", "L")
+        world.tick("L")
+        assert len(told) == 4
+        world.kill("F")
+        world.start("F")
+        world.tick("F")
+        world.kill("L")
+        world.elect("F")
+        world.pump()
+        assert "w3" not in world["F"].seen
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_finding_07_a_kill_between_dump_and_cut_loses_what_was_acknowledged(power: bool) -> None:
+    """Killed after every single operation on its disk from the snapshot on."""
+    for number in itertools.count(1):
+        world = World("FGL", keep_behind=0)
+        world.elect("L")
+        world.propose("L", *(f"v{n}" for n in range(8)))
+        world.pump(rounds=3)
+        world.cut("L", "G")
+        told = world.propose("L", *(f"w{n}" for n in range(4)))
+        world.tick("L")
+        world.deliver("L", "F")
+        world.deliver("F", "L")
+        world.tick("L")
+        assert len(acknowledged(told)) == 4
+        disk = world.disks["F"]
+        disk.hook = kill_at(disk.operations + number, "after")
+        try:
+            world["F"].take_snapshot()
+            for _ in range(4):
+                world.tick("F")
+        except Killed:
+            pass
+        else:
+            assert number > 6, "written, synced, renamed, folder synced, marked, forgotten"
+            return
+        world.restart("F", power=power)
+        world.kill("L")
+        world.elect("F")
+        world.pump(rounds=3)
+        assert (
+            world.seen("F")
+            == world.seen("G")
+            == [
+                *(f"v{n}" for n in range(8)),
+                *(f"w{n}" for n in range(4)),
+            ]
+        )
+
+
+def test_finding_25_stock_leads_with_an_empty_state(tmp_path: Path) -> None:
+    with stock(folder=tmp_path) as world:
+        world.elect("A")
+        world.put("A", *range(10))
+        world.pump()
+        world.compact("A")
+        world.pump(rounds=4)
+        world.kill("A")
+        dump = tmp_path / "A.dump"
+        data = bytearray(dump.read_bytes())
+        data[len(data) // 2] ^= 1
+        dump.write_bytes(data)
+        world.start("A")
+        world.tick("A")
+        world.elect("A")
+        world.put("A", "new")
+        world.pump()
+        assert world.leads("A")
+        assert world["A"].seen == []
+        assert world["B"].seen[-1] == "new"
+
+
+def test_finding_25_leads_with_an_empty_state() -> None:
+    world = World(keep_behind=0)
+    world.elect("A")
+    world.propose("A", *map(str, range(10)))
+    world.pump(rounds=2)
+    world["A"].take_snapshot()
+    world.pump(rounds=2)
+    name = world["A"].log.snapshot.name
+    world.kill("A")
+    world.disks["A"].flip(f"{SNAPSHOTS}/{name}", 100)
+    with pytest.raises(DataDamaged) as refused:
+        world.start("A")
+    assert refused.value.fields["file"] == f"{SNAPSHOTS}/{name}"
