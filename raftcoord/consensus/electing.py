@@ -34,6 +34,11 @@ class Electing(Core):
         """Campaign where the deadline is over."""
         if self.role == LEADER or self.deadline > self.now():
             return
+        if self.now() - self.deadline > self.settings.heartbeat and not self._forced:
+            # This process was not run for a while (stopped, or starved): the leader's messages
+            # may wait in its sockets, so it reads those first.
+            self.deadline = self.now() + 2 * self.settings.heartbeat
+            return
         self.rearm()
         forced, self._forced = self._forced, False
         if not self.is_voter() or self.log.tail_cut:

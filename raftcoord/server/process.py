@@ -141,6 +141,9 @@ class Process:
             NodeError: as `consensus.node.Node.start`.
         """
         await self.node.start()
+        # From here on callers are taken: while the data was read they were refused at once, and
+        # went to another node instead of waiting here.
+        _listen(listener)
         self.gateway.open(self.node, _gateway_name(self.node), self.node.boot)
         self.manager = DoorServer(self.door, limit=_connection_limit())
         loop = asyncio.get_running_loop()
@@ -172,22 +175,26 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Listening is what tells another program's port from ours; callers wait in the backlog.
-        listener.listen(1_024)
     except OSError as error:
         listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(
-                f"{host}:{port} is in use by another program: stop that one, or choose another"
-                " http.port",
-                host=host,
-                port=port,
-            ) from error
-        raise PortInUse(
-            f"cannot listen on {host}:{port}: {error.strerror}", host=host, port=port
-        ) from error
+        raise _port_problem(host, port, error) from error
     listener.setblocking(False)
     return listener
+
+
+def _listen(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    try:
+        listener.listen(1_024)
+    except OSError as error:
+        raise _port_problem(host, port, error) from error
+
+
+def _port_problem(host: str, port: int, error: OSError) -> PortInUse:
+    if error.errno == errno.EADDRINUSE:
+        text = f"{host}:{port} is in use by another program: stop that one, or choose another"
+        return PortInUse(f"{text} http.port", host=host, port=port)
+    return PortInUse(f"cannot listen on {host}:{port}: {error.strerror}", host=host, port=port)
 
 
 def _host_names(config: Config) -> set[str]:
