@@ -126,6 +126,26 @@ def test_finding_04_a_pushed_commit_says_nothing_of_what_did_not_match() -> None
     assert not told
 
 
+def test_finding_04_what_matched_in_an_older_term_says_nothing_in_this_one() -> None:
+    world = World("ABCDE")
+    world.elect("C")
+    world.pump(rounds=2)
+    common = world["A"].commit
+    world.propose("C", "lost", "lost too", "and this")
+    world.deliver("C", "A")
+    world.isolate("C")
+    world.elect("B", "BDE")
+    world.propose("B", "theirs", "theirs too")
+    world.pump("BDE", rounds=2)
+    assert common < world["B"].commit <= world["A"].last().index
+    world.hand("B", "A", msg.Committed(term=world["B"].term, commit=world["B"].commit))
+    world.tick("A")
+    assert world["A"].commit == common
+    assert world.seen("A") == []
+    world.pump("ABDE", rounds=3)
+    assert world.seen("A") == ["theirs", "theirs too"]
+
+
 def test_finding_05_stock_a_second_snapshot_clears_what_was_acknowledged() -> None:
     with stock() as world:
         world.elect("B")
