@@ -304,6 +304,8 @@ def test_a_wiped_member_comes_back_as_a_learner_and_is_promoted(killed: str) -> 
     assert world["A"].voters == set("ABC")
     assert world["C"].history.current.members["C"] == Member("C:1", "C:2", incarnation=9)
     assert world["C"].is_voter()
+    world.hand("C", "A", join)  # it had asked once more
+    assert world["A"].voters == set("ABC")
     world.kill(killed)
     other = "B" if killed == "A" else "A"
     if killed == "A":
