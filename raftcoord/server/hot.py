@@ -6,13 +6,15 @@ Left out is what stands between them and the socket, for requests that are so pl
 there has a choice (`heads`). All others go to aiohttp, untouched: a connection's bytes are given
 to one of the two at a time, in their order, and only between two requests to the other one.
 
-One request of a connection is open at a time. What comes meanwhile is kept, up to a bound.
+One request of a connection is open at a time; what comes meanwhile is kept, up to a bound.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp.web import RequestHandler, Server
@@ -32,15 +34,15 @@ from raftcoord.server.waits import AcquireWait
 _log = logging.getLogger("raftcoord.hot")
 
 PATIENCE = 0.1
-"""Seconds the rest of a body may take that comes by itself, as Python's http.client sends it;
-then aiohttp waits for it."""
+"""Seconds for a body that comes by itself, as http.client sends it; then aiohttp waits for it."""
 MAX_KEPT = 16_384
-"""Bytes kept of what comes while a request is open; then the connection is not read."""
+MAX_PIECES = 64
+"""Bytes and pieces kept of what comes while a request is open; then the connection is not read."""
 
 _LINE = re.compile(
     rb"POST /v1/locks/([\w.~%:@+,;=!$&'()*-]{1,768})/(acquire|release) HTTP/1\.1\r\n"
 )
-_CHANGES: Mapping[bytes, locks.Change] = {b"acquire": locks.ACQUIRE, b"release": locks.RELEASE}
+_CHANGES = {b"acquire": locks.ACQUIRE, b"release": locks.RELEASE}
 
 _NEEDED = (
     "_close",
@@ -54,27 +56,15 @@ _NEEDED = (
 
 
 class Desk(Protocol):
-    """What is needed of the door."""
+    """What is needed of the door; it says what these are."""
 
-    @property
-    def front(self) -> Front:
-        """The house behind it."""
+    front: Front
+    origins: Origins
+    revision: Callable[[], int]
 
-    @property
-    def origins(self) -> Origins:
-        """Its names."""
-
-    def begun(self) -> None:
-        """A request more is being answered."""
-
-    def ended(self) -> None:
-        """One less."""
-
-    def failed(self, error: Exception, method: str, target: str) -> Answer:
-        """The answer where a request met an error, or a bug."""
-
-    def revision(self) -> int:
-        """The applied index now."""
+    def begun(self) -> None: ...
+    def ended(self) -> None: ...
+    def failed(self, error: Exception, method: str, target: str) -> Answer: ...
 
 
 def possible() -> bool:
@@ -95,9 +85,9 @@ class Hot:
         self.loop = asyncio.get_running_loop()
         self._told: list[tuple[_Asked, Ended]] = []
 
-    def tell(self, asked: "_Asked", ended: Ended) -> None:
-        """Answer a request soon: the turn of consensus that brings the outcomes shall send what it
-        has for its peers first, and a bug in an answer shall not happen in there."""
+    def answer_soon(self, asked: "_Asked", ended: Ended) -> None:
+        """Not at once: the turn of consensus that brings the outcomes shall send what it has for
+        its peers first, and a bug in an answer shall not happen in there."""
         if not self._told:
             self.loop.call_soon(self._answer)
         self._told.append((asked, ended))
@@ -122,20 +112,17 @@ class _Asked:
 
     def send(self, body: bytes) -> None:
         """Make it a command, and send that off. Raises what a handler would."""
-        name = fields.name("name", decode(self.line[1].decode()))
+        name = _name(self.line)
         command = self.change.command(name, self.change.body.decode(body, msgpack=False))
         gateway = self.hot.desk.front.gateway
+        told = partial(self.hot.answer_soon, self)
         if isinstance(command, AcquireLock):
-            self.wait = gateway.send_acquire(command, self.told)
+            self.wait = gateway.send_acquire(command, told)
         else:
-            gateway.send(command, self.told, priority=True)
-
-    def told(self, ended: Ended) -> None:
-        """It ended."""
-        self.hot.tell(self, ended)
+            gateway.send(command, told, priority=True)
 
     def answer(self, ended: Ended) -> bytes:
-        """What is written for that."""
+        """What is written when it ended."""
         if isinstance(ended, RaftcoordError):
             return self.failed(ended)
         try:
@@ -151,16 +138,22 @@ class _Asked:
     def _bytes(self, answer: Answer) -> bytes:
         return plain(answer, answer.revision or self.hot.desk.revision())
 
-    def give_back(self) -> None:
-        """Nobody reads the answer."""
-        if self.wait is not None:
-            self.hot.desk.front.gateway.acquires.abandon(self.wait)
+    def over(self, *, read: bool) -> None:
+        """Its answer was written, or nobody reads it any more."""
+        wait, self.wait = self.wait, None  # they know each other: leave the collector nothing
+        if wait is not None and not read:
+            self.hot.desk.front.gateway.acquires.abandon(wait)
+        self.hot.desk.ended()
+
+
+def _name(line: re.Match[bytes]) -> str:
+    return fields.name("name", decode(line[1].decode()))
 
 
 class HotConnection(RequestHandler):
     """A connection of the door. hot: None where all goes to aiohttp."""
 
-    __slots__ = ("_asked", "_hot", "_kept", "_patience", "_place")
+    __slots__ = ("_asked", "_begun", "_hot", "_kept", "_patience", "_place", "_stopped")
 
     def __init__(self, manager: Server, hot: Hot | None, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -168,56 +161,66 @@ class HotConnection(RequestHandler):
         if hot is not None:
             self._place = Place(hot.heads)
         self._asked: _Asked | None = None
-        self._kept = b""
+        self._begun: list[bytes] = []
+        self._kept: deque[bytes] = deque()
         self._patience: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the caller."""
         if self._hot is None or not data:  # without any, aiohttp tells itself to go on
             super().data_received(data)
-            return
-        if self._kept:
-            data = self._kept + data
-            self._kept = b""
-        while data and self._asked is None:
-            rest = self._take(self._hot, data)
-            if rest is None:
+        elif self._asked is not None:
+            self._keep(data)
+        elif not self._begun:
+            if not self._take(self._hot, data):
                 self._pass_on(data)
-                return
-            data = rest
-        if data:
-            self._kept = data
-            if len(data) > MAX_KEPT and self.transport is not None:
-                self.transport.pause_reading()
+        else:
+            self._begun.append(data)
+            if not self._take(self._hot, b"".join(self._begun)):
+                self._run_out()
 
-    def _take(self, hot: Hot, data: bytes) -> bytes | None:
-        """Begin with the first request in `data`; what is behind it, None where it is not ours."""
+    def _keep(self, data: bytes) -> None:
+        """Let it wait for the answer. A piece stays a piece: aiohttp forgets the good requests in
+        one that has a bad request too."""
+        self._kept.append(data)
+        much = len(self._kept) >= MAX_PIECES or sum(map(len, self._kept)) > MAX_KEPT
+        if much and not self._stopped and self.transport is not None:
+            self._stopped = True
+            self.transport.pause_reading()
+
+    def _take(self, hot: Hot, data: bytes) -> bool:
+        """Begin with `data` where it is one plain request, whole or not; else False."""
         line = _LINE.match(data)
         if line is None or not self._is_idle():
-            return None
+            return False
         end = data.find(END, line.end() - 2) + len(END)
         if end < len(END):
-            return None
+            return False
         head = hot.heads.read(data[line.end() : end])
-        if not head.plain:
-            return None
-        size = end + head.length
-        if len(data) < size:
-            self._kept = data
-            if self._patience is None:
-                self._patience = hot.loop.call_later(PATIENCE, self._run_out)
-            return b""
-        self._begin(hot, line, data[end:size])
-        return data[size:]
+        if not head.plain or len(data) > end + head.length:
+            return False
+        if len(data) < end + head.length:
+            return self._wait_for_more(hot, line, data)
+        self._begin(hot, line, data[end:])
+        return True
+
+    def _wait_for_more(self, hot: Hot, line: re.Match[bytes], data: bytes) -> bool:
+        try:
+            _name(line)
+        except RaftcoordError:
+            return False  # it is refused before its body comes
+        if self._patience is None:
+            self._begun.append(data)
+            self._patience = hot.loop.call_later(PATIENCE, self._run_out)
+        return True
 
     def _is_idle(self) -> bool:
         """Whether aiohttp has answered all that it was given, and waits for a request."""
-        waiter = self._waiter
-        if waiter is None:
-            # The first bytes may come before its task ran for the first time.
+        if self._waiter is not None:
+            waits = not self._waiter.done()
+        else:  # the first bytes may come before its task ran for the first time
             waits = not (self._request_count or self._close or self._force_close)
-        else:
-            waits = not waiter.done()
         return (
             waits
             and not self._messages
@@ -227,23 +230,25 @@ class HotConnection(RequestHandler):
         )
 
     def _pass_on(self, data: bytes) -> None:
-        self._be_patient_no_more()
         self._place.feed(data)
         if self._place.lost:
             self._hot = None
         super().data_received(data)
 
     def _run_out(self) -> None:
-        data, self._kept = self._kept, b""
-        self._pass_on(data)
+        """What is there of a request is for aiohttp after all."""
+        for data in self._forget():
+            self._pass_on(data)
 
-    def _be_patient_no_more(self) -> None:
+    def _forget(self) -> list[bytes]:
+        begun, self._begun = self._begun, []
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+        return begun
 
     def _begin(self, hot: Hot, line: re.Match[bytes], body: bytes) -> None:
-        self._be_patient_no_more()
+        self._forget()
         asked = self._asked = _Asked(hot, self, line)
         hot.taken += 1
         hot.desk.begun()
@@ -257,11 +262,15 @@ class HotConnection(RequestHandler):
         if self._asked is not asked:  # who asked went away
             return
         self._write(asked, asked.answer(ended))
-        if self._kept:
-            kept, self._kept = self._kept, b""
-            if len(kept) > MAX_KEPT and self.transport is not None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._kept and self._asked is None:
+            data = self._kept.popleft()
+            if self._stopped and not self._kept and self.transport is not None:
+                self._stopped = False
                 self.transport.resume_reading()
-            self.data_received(kept)
+            self.data_received(data)
 
     def _write(self, asked: _Asked, data: bytes) -> None:
         transport = self.transport
@@ -271,21 +280,19 @@ class HotConnection(RequestHandler):
         self._asked = None
         transport.write(data)
         self._next_keepalive_close_time = asked.hot.loop.time() + self.keepalive_timeout
-        asked.hot.desk.ended()
+        asked.over(read=True)
         if self._close:
-            self._kept = b""
+            self._kept.clear()
             transport.close()
 
     def _go_away(self, asked: _Asked) -> None:
         self._asked = None
-        self._kept = b""
-        asked.give_back()
-        asked.hot.desk.ended()
+        self._kept.clear()
+        asked.over(read=False)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The caller went away, or was sent away."""
-        self._kept = b""
-        self._be_patient_no_more()
+        self._forget()
         if self._asked is not None:
             self._go_away(self._asked)
         super().connection_lost(exc)

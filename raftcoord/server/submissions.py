@@ -42,6 +42,10 @@ Ended = Settled | RaftcoordError
 Told = Callable[[Ended], None]
 
 
+def _nobody(ended: Ended) -> None:
+    """Is told that a submission ended which nobody waits for."""
+
+
 def telling(future: asyncio.Future[Settled]) -> Told:
     """Who tells a future; an error of the way is raised there, one of the machine is its result."""
 
@@ -256,14 +260,16 @@ class Submissions:
     def end(self, submission: Submission, ended: Ended) -> None:
         """It has an answer, or never will."""
         if not submission.over:
+            told = submission.told
             self.drop(submission)
-            submission.told(ended)
+            told(ended)
 
     def drop(self, submission: Submission) -> None:
         """Nobody waits for it any more."""
         if submission.over:
             return
         submission.over = True
+        submission.told = _nobody  # who was told knows it too: leave the collector nothing
         del self._open[submission.seq]
         self._load[submission.priority] -= 1
 

@@ -120,12 +120,18 @@ class House:
         return await self.post(f"/v1/locks/{name}/acquire", body)
 
 
-@asynccontextmanager
-async def served(
-    *, simple_protocol: bool = True, connections: int = 1_000, **gateway: int
-) -> AsyncIterator[House]:
-    """A house with its door open on a free port."""
-    house = House(**gateway)
+HOT = True
+"""Whether plain requests for locks may go the short way."""
+
+
+def opened(
+    house: House,
+    *,
+    simple_protocol: bool = True,
+    connections: int = 1_000,
+    hot: bool | None = None,
+) -> DoorServer:
+    """Open the house, and its door; there is no port yet. hot: as `HOT`, which holds by default."""
     house.gateway.open(house.node, "n1", 1)
     incidents = itertools.count(1)
     door = build(
@@ -135,7 +141,17 @@ async def served(
         hosts=["node-1.example"],
         simple_protocol=simple_protocol,
     )
-    manager = house.manager = DoorServer(door, limit=connections)
+    house.manager = DoorServer(door, limit=connections, hot=HOT if hot is None else hot)
+    return house.manager
+
+
+@asynccontextmanager
+async def served(
+    *, simple_protocol: bool = True, connections: int = 1_000, **gateway: int
+) -> AsyncIterator[House]:
+    """A house with its door open on a free port."""
+    house = House(**gateway)
+    manager = opened(house, simple_protocol=simple_protocol, connections=connections)
     server = await asyncio.get_running_loop().create_server(manager, "127.0.0.1", 0)
     house.port = server.sockets[0].getsockname()[1]
     try:
