@@ -181,5 +181,9 @@ def _holder(shown: dict[str, Any]) -> Holder:
     )
 
 
+SIMPLE_OWNER = "simple protocol"
+"""Who is shown as the owner of a lock that the simple protocol took."""
+
+
 def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -11,7 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from chaos.checkers.facts import Holder, check_says, lock_states, session_of, token_of
+from chaos.checkers.facts import (
+    SIMPLE_OWNER,
+    Holder,
+    check_says,
+    lock_states,
+    session_of,
+    token_of,
+)
 from chaos.checkers.lives import Life, lost, overlaps
 from chaos.checkers.order import Seen, falls
 from chaos.checkers.sessions import session_lives
@@ -216,7 +223,7 @@ def _acquires(history: History) -> Asked:
     for item in history.of("lock.acquire", "simple.lock"):
         if item.sent:
             name = item.arguments["name" if item.kind == "lock.acquire" else "key"]
-            owner = item.arguments["owner" if item.kind == "lock.acquire" else "value"]
+            owner = item.arguments["owner"] if item.kind == "lock.acquire" else SIMPLE_OWNER
             asked[str(name), str(owner), session_of(item)].append(item)
     return asked
 

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chaos.checkers.facts import lock_states
+from chaos.checkers.facts import SIMPLE_OWNER, lock_states, token_of
 from chaos.checkers.lives import RATE_ERROR, Life, lost, overlaps
 from chaos.checkers.violation import Violation, first_of, shown
 from chaos.history import SECOND, History, Operation
@@ -96,11 +96,18 @@ def _lock_lives(history: History) -> dict[Named, Life]:
             found.gone.append(item)
         if item.sent:
             found.enders.append(item)
+    # Values are shown to nobody; the token tells whose grant is seen.
+    granted = {
+        (key, token_of(item)): value
+        for (key, value), item in _used_once(history, "simple.lock").items()
+        if item.ok
+    }
     for item in history.operations:
         for key, holders in lock_states(item):
             for holder in holders:
-                if (key, holder.owner) in lives:
-                    lives[key, holder.owner].alive.append(item)
+                its_value = granted.get((key, holder.token))
+                if holder.owner == SIMPLE_OWNER and its_value is not None:
+                    lives[key, its_value].alive.append(item)
     return lives
 
 

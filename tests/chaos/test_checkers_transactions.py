@@ -166,7 +166,7 @@ GOOD: dict[str, Story] = {
     "simple locks one after the other": lambda: [
         lock(0, 1, "v1"),
         lock(0, 2, "v2", slug="lock-held"),
-        read(1.5, 1.6, holder("v1", 7), lock="K"),
+        read(1.5, 1.6, holder("simple protocol", 7), lock="K"),
         unlock(3, 4, "v1"),
         unlock(5, 6, "v1", slug="not-holder"),
         lock(3, 5, "v3"),
@@ -344,7 +344,7 @@ BAD: dict[str, tuple[str, Story]] = {
     ),
     "a simple lock refused because it was got": (
         "granted though refused",
-        lambda: [lock(0, 1, "v1", slug="lock-held", answer={"holders": [holder("v1")]})],
+        lambda: [lock(0, 1, "v1", slug="lock-held"), unlock(2, 3, "v1")],
     ),
     "two prepared": ("two prepared", lambda: [prepare(0, 1, "v1"), prepare(2, 3, "v2", 2)]),
     "a prepare is lost": (
