@@ -267,6 +267,15 @@ class Core(SyncObj):
         member = self.history.current.members.get(self.me)
         return member is not None and member.voter and member.incarnation == self.log.incarnation
 
+    def may_stand(self) -> bool:
+        """Whether this data folder may campaign: a voter, or one whose removal is not committed
+        and which may hold what the others need (dissertation, §4.2.2). That one's own vote does
+        not count."""
+        if self.is_voter() or self.history.index <= self.commit:
+            return self.is_voter()
+        before = self.history.at(self.history.index - 1).members.get(self.me)
+        return before is not None and before.voter and before.incarnation == self.log.incarnation
+
     def same_folder(self, node: PeerNode) -> bool:
         """Whether the connected node is the data folder that the configuration names."""
         member = self.history.current.members.get(node.id)

@@ -41,7 +41,7 @@ class Electing(Core):
             return
         self.rearm()
         forced, self._forced = self._forced, False
-        if not self.is_voter() or self.log.tail_cut:
+        if not self.may_stand() or self.log.tail_cut:
             return
         self.set_leader(None)
         self._leader_heard_at = _NEVER
