@@ -245,6 +245,29 @@ def test_section_4_2_2_a_leader_that_removes_itself() -> None:
     assert acknowledged(told) == ["without A"]
 
 
+def test_section_4_2_2_a_leader_whose_removal_is_not_committed_is_still_needed() -> None:
+    """B lacks the entry and needs A's vote, which the longer log refuses: so A has to stand,
+    though it neither votes nor counts by what it appended."""
+    world = led_by_a("AB")
+    world.isolate("A")
+    change(world, "A", present(world, "A").without("A"))
+    world.restart("A")
+    assert world["A"].voters == {"B"}
+    world.connect("A", "B")
+    world.campaign("B")
+    world.exchange()
+    assert world["B"].role == FOLLOWER
+    world.elect("A")
+    world.pump(rounds=3)
+    assert world["A"].role == FOLLOWER, "committed, so it is out"
+    assert world["B"].voters == {"B"}
+    for _ in range(3):
+        world["A"].deadline = world.now
+        world.tick("A")
+        assert not [m for m in world.under_way("A", "B") if isinstance(m, msg.PreVoteRequest)]
+    world.elect("B")
+
+
 def test_section_4_2_3_a_removed_member_that_does_not_know_disturbs_nobody() -> None:
     world = led_by_a("ABCD")
     world.isolate("D")
