@@ -243,6 +243,22 @@ def test_finding_21_a_follower_with_a_longer_log_is_brought_back() -> None:
     assert not acknowledged(told)
 
 
+def test_finding_21_refusals_of_appends_under_way_at_once_do_not_take_turns() -> None:
+    """A's own entry conflicts with the first of them; the later ones begin behind A's end."""
+    world = World(batch=100)
+    world.elect("A")
+    world.pump(rounds=2)
+    world.isolate("A")
+    world.propose("A", "mine")
+    world.elect("B", "BC")
+    world.propose("B", *(f"value-{n:02}" for n in range(40)))
+    world.pump("BC", rounds=4)
+    world.heal("A")
+    world.pump(rounds=4)
+    assert world.terms("A") == world.terms("B")
+    assert world.seen("A") == world.seen("B")
+
+
 def test_finding_24_stock_a_follower_learns_of_a_commit_by_the_timer() -> None:
     with stock("FGL") as world:
         world.elect("L")

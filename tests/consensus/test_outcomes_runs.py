@@ -1,17 +1,13 @@
 """What a caller is told, on every way a proposal can go: applied, refused (never executed), or
 unknown; and always once."""
 
-from random import Random
-from typing import NamedTuple
-
 import pytest
 
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.proposals import Outcome, ProposalQueue
-from raftcoord.consensus.raft import Raft
 from raftcoord.errors import NoLeader, OutcomeUnknown, Overloaded
-from tests.consensus.lockstep import Running, World, acknowledged, kinds
+from tests.consensus.lockstep import World, acknowledged, kinds
 
 
 def led_by_a(names: str = "ABC", **core: int) -> World:
@@ -196,94 +192,3 @@ def test_a_late_answer_after_unknown_is_heard_by_nobody() -> None:
     assert world.seen("B") == ["value"]
     assert kinds(told) == ["unknown"]
     assert not any(world["B"].backlog().values())
-
-
-NAMES = "ABC"
-
-
-class Asked(NamedTuple):
-    """A proposal: at which run of which member it was made, and how it ended."""
-
-    member: Running
-    outcomes: list[Outcome]
-
-
-class Storm:
-    """Members that are killed, cut off and paused at random while callers propose everywhere."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = Random(seed)
-        self.world = World(NAMES, segment=1 << 13, batch=200, window=3, keep_behind=5)
-        self.world.chance = self.rng.random
-        self.asked: dict[str, Asked] = {}
-
-    def step(self) -> None:
-        """One thing that may happen."""
-        world, rng = self.world, self.rng
-        up = sorted(world.members)
-        a, b = rng.sample(NAMES, 2)
-        draw = rng.random()
-        if draw < 0.45:
-            world.deliver(a, b, rng.randint(1, 4))
-        elif draw < 0.75:
-            world.tick(rng.choice(up), dt=rng.random() * 0.05)
-        elif draw < 0.9:
-            self.propose(rng.choice(up))
-        elif draw < 0.93:
-            world.cut(a, b)
-        elif draw < 0.96:
-            if a in up and b in up:
-                world.connect(a, b)
-        elif draw < 0.97:
-            world[rng.choice(up)].take_snapshot()
-        elif draw < 0.985 and len(up) > 1:
-            world.kill(rng.choice(up), power=rng.random() < 0.5)
-        else:
-            for name in sorted(set(NAMES) - set(up)):
-                world.start(name)
-
-    def propose(self, name: str) -> None:
-        """A caller comes."""
-        value = f"value-{len(self.asked)}"
-        asked = self.asked[value] = Asked(self.world.members[name], [])
-        asked.member.raft.propose(value.encode(), asked.outcomes.append)
-
-    def settle(self) -> None:
-        """Let everybody run, hear everybody, and agree."""
-        world = self.world
-        for name in NAMES:
-            if name not in world.members:
-                world.start(name)
-        for name in NAMES:
-            world.heal(name)
-        for _ in range(400):
-            world.pump(rounds=1, dt=0.02)
-            if len(world.leaders) == 1 and self.settled(world[world.leaders]):
-                return
-        raise AssertionError("they do not agree")
-
-    def settled(self, leader: Raft) -> bool:
-        """Whether nothing waits at the leader, and all have applied all."""
-        done = leader.is_ready() and not leader.backlog()["queued"]
-        return done and {self.world[n].applied for n in NAMES} == {leader.last().index}
-
-    def judge(self) -> None:
-        """Hold what callers were told against what happened."""
-        seen = self.world.seen("A")
-        assert [self.world.seen(name) for name in NAMES] == [seen] * len(NAMES)
-        assert len(seen) == len(set(seen)), "executed twice"
-        for value, asked in self.asked.items():
-            lives = asked.member in self.world.members.values()
-            assert len(asked.outcomes) == 1 or (not lives and not asked.outcomes), value
-            for outcome in asked.outcomes:
-                assert outcome.kind != "applied" or value in seen, value
-                assert outcome.kind != "refused" or value not in seen, value
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_whatever_happens_every_caller_is_told_once_and_the_truth(seed: int) -> None:
-    storm = Storm(seed)
-    for _ in range(1500):
-        storm.step()
-    storm.settle()
-    storm.judge()
