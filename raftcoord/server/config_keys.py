@@ -22,7 +22,8 @@ _ALLOWED: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Key:
-    """One key. low, high: bounds of seconds, bytes and counts. default: None where it must be given."""
+    """One key. low, high: bounds of seconds, bytes and counts. default: None where it must be
+    given."""
 
     section: str
     name: str
