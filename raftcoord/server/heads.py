@@ -16,7 +16,7 @@ MAX_LINES = 2_048
 """Bytes of its header lines; much less than any line may have for the parser."""
 _REMEMBERED = 512
 """Clients send the same header lines with each request: so many blocks are known again without
-reading them (0.1 µs against 6 µs)."""
+reading them (0.1 µs against 5 µs)."""
 _FOLLOWED = 16_384
 
 _REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n")
@@ -42,9 +42,10 @@ _HARMLESS = frozenset(
 class Head(NamedTuple):
     """What header lines say.
 
-    length: bytes of the body; -1 where only the parser can tell.
-    plain: the request is from a caller with a right Host, who sends JSON and reads it, and keeps
-        the connection; nothing else is said that could mean something.
+    length: bytes of the body behind which the next request stands; -1 where only the parser can
+        tell, or none follows.
+    plain: the request is from a caller with a right Host, who sends JSON and reads it; nothing
+        else is said that could mean something.
     """
 
     length: int
@@ -100,7 +101,8 @@ def _fields(block: bytes) -> dict[bytes, bytes] | None:
 
 
 def _length(fields: dict[bytes, bytes]) -> int:
-    if not _REFRAMING.isdisjoint(fields):
+    keeps = fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+    if not keeps or not _REFRAMING.isdisjoint(fields):
         return -1
     length = fields.get(b"content-length", b"0")
     return int(length) if _LENGTH.fullmatch(length) else -1
@@ -114,7 +116,6 @@ def _is_plain(fields: dict[bytes, bytes], length: int) -> bool:
         and media.partition(b";")[0].strip().lower() == b"application/json"
         and b"msgpack" not in media
         and b"msgpack" not in fields.get(b"accept", b"")
-        and fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
     )
 
 
