@@ -12,6 +12,8 @@ from raftcoord.server.submissions import WINDOW, Settled, Submissions
 from tests.server.fakes import FakeNode, Fault
 from tests.server.house import in_loop, served, until
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 
 def opened(**bounds: int) -> tuple[Gateway, FakeNode]:
     """A gateway with its node, without a door."""

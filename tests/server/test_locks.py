@@ -1,6 +1,10 @@
 """/v1/locks without waiting."""
 
+import pytest
+
 from tests.server.house import in_loop, served
+
+pytestmark = pytest.mark.usefixtures("each_way")
 
 
 @in_loop

@@ -7,6 +7,8 @@ import pytest
 from raftcoord.commands import AcquireLock, CancelAcquire, Envelope, ReleaseLock, decode, encode
 from tests.server.house import Connection, House, Reply, in_loop, served, until
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 
 async def waiting(house: House, owner: str, **fields: object) -> asyncio.Task[Reply]:
     """An acquire of lock a that is in the queue."""
