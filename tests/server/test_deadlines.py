@@ -29,13 +29,11 @@ async def test_each_ends_at_its_time_in_whatever_order_they_came() -> None:
     for timeout in (0.09, 0.03, 30.0, 0.06, 0.03, 0.001):
 
         def tell(ended: Ended, timeout: float = timeout) -> None:
-            assert isinstance(ended, OutcomeUnknown)
-            assert loop.time() - began >= timeout - 0.002
-            told.append(timeout)
+            told.append((timeout, loop.time() - began >= timeout - 0.002))
 
         open_ones.prepare(COMMAND, tell, timeout).propose()
     await until(lambda: len(told) == 5)
-    assert told == [0.001, 0.03, 0.03, 0.06, 0.09]
+    assert told == [(timeout, True) for timeout in (0.001, 0.03, 0.03, 0.06, 0.09)]
     assert loop.time() - began < 5
     assert len(open_ones) == 1
     open_ones.close(OutcomeUnknown("closed"))
