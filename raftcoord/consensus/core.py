@@ -161,6 +161,7 @@ class Core(SyncObj):
         self.edges, self.host, self.net, self.snapshots = edges, host, transport, snapshots
         self.needs = 0
         self.behind_snapshot = 0
+        self.deferred = False
         self._peers: list[PeerNode] | None = None
         # The constructor reads every attribute there is before it sets this one.
         self.beat_due = 0.0
@@ -305,6 +306,7 @@ class Core(SyncObj):
             self.match_index.pop(node, None)
             self.heard.pop(node, None)
             self.net.drop_peer(node.id)
+            self.member_left(node)
         for node, member in wanted.items():
             host, _, port = member.peer.rpartition(":")
             self.net.add_peer(node.id, PeerAddress(host, int(port)))
@@ -315,6 +317,9 @@ class Core(SyncObj):
                 self.heard[node] = self.now()
             elif not self.same_folder(node):
                 self.match_index[node] = 0
+
+    def member_left(self, node: PeerNode) -> None:
+        """A node is no longer in the configuration."""
 
     # What the others build on.
 
@@ -333,6 +338,7 @@ class Core(SyncObj):
 
     def rearm(self) -> None:
         """Put the election deadline off by a random time."""
+        self.deferred = False
         self.deadline = self.now() + self._SyncObj__generateRaftTimeout()
 
     def peers(self) -> list[PeerNode]:

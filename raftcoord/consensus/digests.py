@@ -39,6 +39,12 @@ class Digests:
         self._reported[index][member] = digest
         return True
 
+    def forget(self, member: str) -> None:
+        """The member begins anew: what it said before says nothing of it."""
+        self._last_of.pop(member, None)
+        for reported in self._reported.values():
+            reported.pop(member, None)
+
     def diverged(self, voters: frozenset[str]) -> Iterable[tuple[str, int]]:
         """(member, index) of those that differ from what a majority of the voters has."""
         for index, reported in self._reported.items():

@@ -34,17 +34,19 @@ class Electing(Core):
         """Campaign where the deadline is over."""
         if self.role == LEADER or self.deadline > self.now():
             return
-        if self.now() - self.deadline > self.settings.heartbeat and not self._forced:
+        late = self.now() - self.deadline > self.settings.heartbeat
+        if late and not self._forced and not self.deferred:
+            self.deferred = True
             # This process was not run for a while (stopped, or starved): the leader's messages
             # may wait in its sockets, so it reads those first.
             self.deadline = self.now() + 2 * self.settings.heartbeat
             return
         self.rearm()
         forced, self._forced = self._forced, False
-        if not self.may_stand() or self.log.tail_cut:
-            return
         self.set_leader(None)
         self._leader_heard_at = _NEVER
+        if not self.may_stand() or self.log.tail_cut:
+            return
         if forced:
             self._stand()
             return
@@ -100,6 +102,7 @@ class Electing(Core):
         """Be a follower in `term`, of `leader` where one is known (Raft paper, §5.1)."""
         was = self.role
         if term > self.term:
+            self._forced = False
             self.set_term(term, None)
         if was != FOLLOWER:
             self.set_role(FOLLOWER)

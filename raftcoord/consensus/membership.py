@@ -55,6 +55,21 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.with_member(name, msgspec.structs.replace(learner, voter=True, promote=False))
 
 
+def member_problem(name: str, member: Member) -> str | None:
+    """What is wrong with a member that is to be added; None when it is fine. An entry that holds
+    it is on every disk before anybody dials it."""
+    if not 1 <= len(name.encode()) <= 64:
+        return f"the name {name!r} has not 1 to 64 bytes"
+    for address in (member.peer, member.http):
+        host, colon, port = address.rpartition(":")
+        whole = port.isascii() and port.isdigit() and len(port) <= 5
+        if not host or not colon or not whole or not 0 < int(port) <= 65535:
+            return f"{address!r} is not host:port"
+    if not 0 <= member.incarnation <= 1 << 48:
+        return f"the incarnation {member.incarnation} has more than 48 bits"
+    return None
+
+
 EMPTY = Configuration({})
 """What a node knows that joins and has heard nothing yet: it neither votes nor campaigns."""
 

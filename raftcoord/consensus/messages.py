@@ -5,35 +5,43 @@ Every message carries the sender's term; a higher one is adopted first (Raft pap
 except from a pre-vote request, whose sender has not entered its next term yet.
 """
 
+from typing import Annotated
+
 import msgspec
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+"""Terms, indices, rounds, offsets: what lies outside breaks the connection."""
+
+Id = tuple[Annotated[int, msgspec.Meta(ge=0)], Number]
+"""A request's: (the run of the sender that asked, its counter)."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
     """term: the sender's present term."""
 
-    term: int
+    term: Number
 
 
 class PreVoteRequest(Message, frozen=True, tag="pre-vote-request"):
     """Would you vote for me in `next_term`, given that my log ends there? (dissertation §9.6)"""
 
-    next_term: int
-    last_term: int
-    last_index: int
+    next_term: Number
+    last_term: Number
+    last_index: Number
 
 
 class PreVote(Message, frozen=True, tag="pre-vote"):
     """The answer, also where it is no: the asker adopts a higher term from it."""
 
-    next_term: int
+    next_term: Number
     granted: bool
 
 
 class VoteRequest(Message, frozen=True, tag="vote-request"):
     """Vote for me in `term`. Sent after the candidate's own vote is durable. (§5.2)"""
 
-    last_term: int
-    last_index: int
+    last_term: Number
+    last_index: Number
 
 
 class Vote(Message, frozen=True, tag="vote"):
@@ -46,17 +54,17 @@ class Append(Message, frozen=True, tag="append"):
     entries: (term, command) in log order. round: echoed in the answer, for reads.
     """
 
-    round: int
-    commit: int
-    prev_index: int
-    prev_term: int
-    entries: list[tuple[int, bytes]]
+    round: Number
+    commit: Number
+    prev_index: Number
+    prev_term: Number
+    entries: list[tuple[Number, bytes]]
 
 
 class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """To a follower that waits for a snapshot: the leader lives; says nothing of the log."""
 
-    round: int
+    round: Number
 
 
 class Committed(Message, frozen=True, tag="committed"):
@@ -65,7 +73,7 @@ class Committed(Message, frozen=True, tag="committed"):
     It counts as far as the follower's log was found to match in this term.
     """
 
-    commit: int
+    commit: Number
 
 
 class AppendAnswer(Message, frozen=True, tag="append-answer"):
@@ -77,12 +85,12 @@ class AppendAnswer(Message, frozen=True, tag="append-answer"):
     append had entries.
     """
 
-    round: int
+    round: Number
     ok: bool
-    index: int
+    index: Number
     counts: bool
     full: bool
-    digest: tuple[int, int] | None
+    digest: tuple[Number, Number] | None
     matched: bool = True
     carried: bool = False
 
@@ -93,22 +101,22 @@ class SnapshotChunk(Message, frozen=True, tag="snapshot-chunk"):
     size, crc: of the whole file, which is sent as it lies on the leader's disk.
     """
 
-    round: int
-    index: int
-    index_term: int
+    round: Number
+    index: Number
+    index_term: Number
     name: str
-    size: int
-    crc: int
-    offset: int
+    size: Number
+    crc: Number
+    offset: Number
     data: bytes
 
 
 class SnapshotAnswer(Message, frozen=True, tag="snapshot-answer"):
     """Send on from `offset`; `done`: installed and durable."""
 
-    round: int
-    index: int
-    offset: int
+    round: Number
+    index: Number
+    offset: Number
     done: bool
 
 
@@ -117,9 +125,9 @@ class TimeoutNow(Message, frozen=True, tag="timeout-now"):
 
 
 class Forward(Message, frozen=True, tag="forward"):
-    """Propose this for me. `id`: (the sender's boot, its counter)."""
+    """Propose this for me. `id`: (this run of the sender, its counter)."""
 
-    id: tuple[int, int]
+    id: Id
     payload: bytes
     priority: bool
 
@@ -127,29 +135,29 @@ class Forward(Message, frozen=True, tag="forward"):
 class ForwardAnswer(Message, frozen=True, tag="forward-answer"):
     """It was appended at (index, entry_term), or it was not taken: `refused` says why."""
 
-    id: tuple[int, int]
-    index: int
-    entry_term: int
+    id: Id
+    index: Number
+    entry_term: Number
     refused: str | None
 
 
 class ReadRequest(Message, frozen=True, tag="read-request"):
     """Which index must I have applied to answer what reached me before this? (§8)"""
 
-    id: tuple[int, int]
+    id: Id
 
 
 class ReadAnswer(Message, frozen=True, tag="read-answer"):
     """That index; None: the leader cannot tell."""
 
-    id: tuple[int, int]
-    index: int | None
+    id: Id
+    index: Number | None
 
 
 class Join(Message, frozen=True, tag="join"):
     """A node with an empty log asks to be taken in as a learner, and promoted when caught up."""
 
-    incarnation: int
+    incarnation: Number
     peer: str
     http: str
 
@@ -157,7 +165,7 @@ class Join(Message, frozen=True, tag="join"):
 class Diverged(Message, frozen=True, tag="diverged"):
     """The majority's state differs from the receiver's at `index`: it must stop."""
 
-    index: int
+    index: Number
 
 
 AnyMessage = (

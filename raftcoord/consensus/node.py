@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import CANDIDATE, CONFIGURATION, LEADER, NO_OP, StateMachine
 from raftcoord.consensus.edges import Edges
@@ -26,7 +28,7 @@ from raftcoord.consensus.folders import make_folder
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
 from raftcoord.consensus.peers import PeerAddress, PeerNode
-from raftcoord.consensus.proposals import NO_LEADER, Done, Outcome, refused
+from raftcoord.consensus.proposals import BAD_MEMBER, NO_LEADER, Done, Outcome, refused
 from raftcoord.consensus.raft import Raft
 from raftcoord.consensus.reads import ReadDone
 from raftcoord.consensus.records import Entry
@@ -76,6 +78,7 @@ class Node:
         self._edges = edges
         self._scheduled = False
         self._stopped = False
+        self._joined = False
         self._syncing = False
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -246,19 +249,28 @@ class Node:
 
     def add_learner(self, name: str, member: Member, done: Done) -> None:
         """Let a node copy the log without a vote."""
-        self._change(lambda known: known.with_member(name, member), done)
+        learner = msgspec.structs.replace(member, voter=False)
+        self._change(lambda known: known.with_member(name, learner), done)
 
     def promote(self, name: str, done: Done) -> None:
         """Give a learner its vote."""
-        self._change(lambda known: known.promoted(name), done)
+        self._change(lambda known: known.promoted(name), done, name)
 
     def remove(self, name: str, done: Done) -> None:
         """Take a member out; a leader that removes itself steps down when that is committed."""
-        self._change(lambda known: known.without(name), done)
+        self._change(lambda known: known.without(name), done, name)
 
-    def _change(self, change: Callable[[Configuration], Configuration], done: Done) -> None:
+    def _change(
+        self,
+        change: Callable[[Configuration], Configuration],
+        done: Done,
+        must_know: str | None = None,
+    ) -> None:
         if self.raft.role != LEADER:
             done(refused(NO_LEADER))
+            return
+        if must_know is not None and must_know not in self.raft.history.current.members:
+            done(refused(BAD_MEMBER))
             return
         self.raft.change_configuration(change(self.raft.history.current), done)
 
@@ -370,9 +382,9 @@ class Node:
             return
         try:
             self.raft.log.taken(error)
+            self.raft.synced()
         except Exception as failure:  # noqa: BLE001  # never tried again
             self._edges.stop(f"{self.settings.id} stops: the journal cannot be synced: {failure}")
-        self.raft.synced()
         self._turn()
 
     def _arm(self) -> None:
@@ -395,7 +407,8 @@ class Node:
         self.raft.log.retry_space()
         member = self.raft.history.current.members.get(self.settings.id)
         joined = member is not None and member.incarnation == self.incarnation
-        if self.settings.start == "join" and not joined:
+        self._joined = self._joined or joined
+        if self.settings.start == "join" and not self._joined:
             mine = self.settings.members[self.settings.id]
             join = msg.Join(
                 term=self.raft.term, incarnation=self.incarnation, peer=mine.peer, http=mine.http

@@ -10,7 +10,16 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from raftcoord.errors import NoLeader, OutcomeUnknown, Overloaded, RaftcoordError, StorageFull
+from raftcoord.errors import (
+    BodyTooLarge,
+    Malformed,
+    NoLeader,
+    NotReady,
+    OutcomeUnknown,
+    Overloaded,
+    RaftcoordError,
+    StorageFull,
+)
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -31,12 +40,23 @@ Done = Callable[[Outcome], None]
 NO_LEADER = "no-leader"
 OVERLOADED = "overloaded"
 STORAGE_FULL = "storage-full"
+TOO_LARGE = "too-large"
+NOT_NOW = "not-now"
+BAD_MEMBER = "bad-member"
 
 _REFUSALS: dict[str, Callable[[], RaftcoordError]] = {
     NO_LEADER: lambda: NoLeader("no leader is known: an election is under way", retry_after=0.1),
     OVERLOADED: lambda: Overloaded("too many commands wait already", retry_after=0.5),
     STORAGE_FULL: lambda: StorageFull(
         "the disk of the leader, or of a majority, is full", retry_after=1.0
+    ),
+    TOO_LARGE: lambda: BodyTooLarge("a command has at most 2 MiB", limit=2 << 20),
+    NOT_NOW: lambda: NotReady(
+        "members change one voter at a time, after the last change is committed",
+        reason="not-now",
+    ),
+    BAD_MEMBER: lambda: Malformed(
+        "a member has a name of at most 64 bytes and two addresses, host:port each", field="member"
     ),
 }
 
@@ -175,10 +195,13 @@ class _Asked(NamedTuple):
 
 
 class AskedLeader:
-    """Proposals forwarded to the leader, by request id, in the order they were sent."""
+    """Proposals forwarded to the leader, by request id, in the order they were sent.
 
-    def __init__(self, boot: int, patience: float) -> None:
-        self._boot = boot
+    run: a number that no other run of this node, on whatever data folder, has.
+    """
+
+    def __init__(self, run: int, patience: float) -> None:
+        self._run = run
         self._patience = patience
         self._counter = 0
         self._asked: dict[tuple[int, int], _Asked] = {}
@@ -189,7 +212,7 @@ class AskedLeader:
     def add(self, done: Done, now: float) -> tuple[int, int]:
         """The id to send with it. Ids of an earlier run of this node never come again."""
         self._counter += 1
-        request = (self._boot, self._counter)
+        request = (self._run, self._counter)
         self._asked[request] = _Asked(done, now + self._patience)
         return request
 

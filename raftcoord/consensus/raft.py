@@ -12,9 +12,10 @@ from raftcoord.consensus.membership import (
     Member,
     encode_configuration,
     is_single_change,
+    member_problem,
 )
 from raftcoord.consensus.peers import PeerNode, peer_node
-from raftcoord.consensus.proposals import NO_LEADER, Done, refused
+from raftcoord.consensus.proposals import BAD_MEMBER, NO_LEADER, NOT_NOW, Done, refused
 from raftcoord.consensus.records import SnapshotMarker
 from raftcoord.consensus.serving import Serving
 from raftcoord.consensus.shipping import SnapshotReceiver, SnapshotSender
@@ -113,6 +114,10 @@ class Raft(Serving):
         else:
             self._promote()
 
+    def member_left(self, node: PeerNode) -> None:
+        """Nothing is shipped to it any more; added again, it begins anew."""
+        self._sender.stop(node.id)
+
     def stepped_down(self) -> None:
         """Whoever asked for a transfer hears that leadership has gone."""
         self._sender.stop_all()
@@ -124,17 +129,22 @@ class Raft(Serving):
 
     def change_configuration(self, new: Configuration, done: Done) -> None:
         """Append `new`; refused unless this leader may change it now, by a single step."""
+        if self.role != LEADER:
+            self._tell(done, refused(NO_LEADER))
+            return
+        if any(member_problem(name, member) for name, member in new.members.items()):
+            self._tell(done, refused(BAD_MEMBER))
+            return
         first_committed = self.own_first is not None and self.commit >= self.own_first
         allowed = (
-            self.role == LEADER
-            and first_committed
+            first_committed
             and self._writable
             and self.history.index <= self.commit
             and is_single_change(self.history.current, new)
             and not self.log.full
         )
         if not allowed:
-            self._tell(done, refused(NO_LEADER))
+            self._tell(done, refused(NOT_NOW))
             return
         index = self.last().index + 1
         command = self.configuration_command(encode_configuration(new))
@@ -254,16 +264,23 @@ class Raft(Serving):
             self.edges.run(lambda: self.snapshots.describe(name), described, lane="bulk")
 
         def described(marker: SnapshotMarker | None, error: BaseException | None) -> None:
+            with self._or_stop():
+                take_up(marker, error)
+
+        def take_up(marker: SnapshotMarker | None, error: BaseException | None) -> None:
             self._packing = False
             if error is not None or marker is None:
                 self._next_pack = self.now() + 5.0
                 _log.warning("%s: no snapshot was written: %s", self.me, error)
                 return
-            self.behind_snapshot -= behind
+            self.behind_snapshot = max(self.behind_snapshot - behind, 0)
             self.counters["snapshots"] += 1
             self._mark(marker)
 
-        self.edges.fork(lambda: self._pack(meta), written)
+        try:
+            self.edges.fork(lambda: self._pack(meta), written)
+        except OSError as error:
+            described(None, error)
 
     def _pack(self, meta: SnapshotMeta) -> None:
         self.snapshots.write(meta, self.machine.pack())
@@ -313,11 +330,13 @@ class Raft(Serving):
                 self.host.wake()
 
         def whole(finished: SnapshotMarker) -> None:
-            if finished.index > self.commit:
-                self._install(finished)
-            if self.term == term:
-                self._answer_snapshot(node, m.index, m.size, done=True)
-            self.host.wake()
+            # A node that cannot take the leader's state must not stay as if it had all there is.
+            with self._or_stop():
+                if finished.index > self.commit:
+                    self._install(finished)
+                if self.term == term:
+                    self._answer_snapshot(node, m.index, m.size, done=True)
+                self.host.wake()
 
         self._receiver.chunk(marker, m.offset, m.data, answer, whole)
 
@@ -346,7 +365,8 @@ class Raft(Serving):
         """The follower holds the snapshot: go on behind it."""
         if m.term != self.term or self.role != LEADER or node not in self.next_index:
             return
-        self.heard[node] = self.now()
+        if self.same_folder(node):
+            self.heard[node] = self.now()
         self._sender.answered(node.id, m.index, m.offset, done=m.done)
         if m.done:
             self.next_index[node] = max(self.next_index[node], m.index + 1)

@@ -68,10 +68,13 @@ class ReadRounds:
 
 
 class AskedReads:
-    """A follower's reads: all of one loop turn travel as one question to the leader."""
+    """A follower's reads: all of one loop turn travel as one question to the leader.
 
-    def __init__(self, boot: int) -> None:
-        self._boot = boot
+    run: a number that no other run of this node, on whatever data folder, has.
+    """
+
+    def __init__(self, run: int) -> None:
+        self._run = run
         self._counter = 0
         self._fresh: list[ReadDone] = []
         self._asked: dict[tuple[int, int], list[ReadDone]] = {}
@@ -85,7 +88,7 @@ class AskedReads:
         if not self._fresh:
             return None
         self._counter += 1
-        request = (self._boot, self._counter)
+        request = (self._run, self._counter)
         self._asked[request] = self._fresh
         self._fresh = []
         return request

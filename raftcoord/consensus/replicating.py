@@ -9,7 +9,7 @@ import logging
 
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus import replication
-from raftcoord.consensus.core import LEADER
+from raftcoord.consensus.core import LEADER, REGULAR
 from raftcoord.consensus.digests import Digests
 from raftcoord.consensus.electing import Electing
 from raftcoord.consensus.elections import is_quorum
@@ -17,6 +17,10 @@ from raftcoord.consensus.peers import PeerNode, peer_node
 from raftcoord.consensus.reads import ReadRounds
 
 _log = logging.getLogger("raftcoord.consensus")
+
+
+RESERVED = 16 << 10
+"""Bytes of the journal that are kept for votes, commits and members when the disk is full."""
 
 
 class Replicating(Electing):
@@ -33,6 +37,7 @@ class Replicating(Electing):
         self._in_flight: dict[str, int] = {}
         self._echoed: dict[str, int] = {}
         self._told: dict[str, int] = {}
+        self._probing: set[str] = set()
         self._matched = (0, 0)
         self._round = 0
         self._recount = True
@@ -41,7 +46,7 @@ class Replicating(Electing):
     def become_leader(self) -> None:
         """Start with nothing known of the followers (Raft paper, §5.3)."""
         self.owed, self.peer_full, self._in_flight = {}, {}, {}
-        self._echoed, self._told = {}, {}
+        self._echoed, self._told, self._probing = {}, {}, set()
         self._recount = True
         self.lead_from_here()
         self.host.leader_changed()
@@ -121,18 +126,18 @@ class Replicating(Electing):
                 if beat or reads:
                     self._send_append(node, [])
             elif beat or not self.peer_full.get(node.id, False):
-                # A follower whose disk is full is tried with each beat, not with each entry.
-                self._send_entries(node, last)
+                # A follower whose disk is full is tried with each beat, not with each entry; one
+                # that refused, with one append until the logs match again.
+                careful = self.peer_full.get(node.id, False) or node.id in self._probing
+                self._send_entries(node, last, 1 if careful else self.settings.window)
                 if (beat or reads) and self.next_index[node] == following:
                     self._send_append(node, [])
             elif reads:
                 self._send_append(node, [])
 
-    def _send_entries(self, node: PeerNode, last: int) -> None:
+    def _send_entries(self, node: PeerNode, last: int, window: int) -> None:
         first = self.log[0][1]
-        while (
-            self.next_index[node] <= last and self._in_flight.get(node.id, 0) < self.settings.window
-        ):
+        while self.next_index[node] <= last and self._in_flight.get(node.id, 0) < window:
             start = self.next_index[node] - first
             batch: list[tuple[int, bytes]] = []
             size = 0
@@ -168,6 +173,8 @@ class Replicating(Electing):
     def restart_peer(self, node: PeerNode) -> None:
         """What was under way to this follower is lost; begin behind what it acknowledged."""
         self._in_flight[node.id] = 0
+        self._probing.discard(node.id)
+        self.digests.forget(node.id)
         self._told.pop(node.id, None)
         if node not in self.next_index:
             return
@@ -189,6 +196,10 @@ class Replicating(Electing):
             self._compare_digests(node.id, *m.digest)
         if not m.matched:
             return
+        if m.ok:
+            self._probing.discard(node.id)
+        else:
+            self._probing.add(node.id)
         if m.carried or not m.ok:
             left = self._in_flight.get(node.id, 0) - 1
             self._in_flight[node.id] = max(left, 0) if m.ok else 0
@@ -219,11 +230,12 @@ class Replicating(Electing):
     def _compare_digests(self, member: str, index: int, digest: int) -> None:
         if not self.digests.report(member, index, digest):
             return
-        for differs, at in self.digests.diverged(self.voters):
+        for differs, at in list(self.digests.diverged(self.voters)):
             if differs == self.me:
                 self.stop_process(f"its state differs from the majority's at entry {at}")
             _log.critical("state of %s differs from the majority's at entry %d", differs, at)
             self.send(peer_node(differs), msg.Diverged(term=self.term, index=at))
+            self.digests.forget(differs)
 
     # As a follower.
 
@@ -265,10 +277,16 @@ class Replicating(Electing):
         if not self.heed_leader(node, m.term):
             self.answer(node, 0, ok=False, index=0, matched=False)
             return
-        if self.log.full and m.entries:
+        if self.log.full and m.entries and not self._fits(m):
             # No room: acknowledge nothing more, but say where the log ends.
             self.answer(node, m.round, ok=False, index=self.last().index + 1)
             return
+        if m.prev_index <= self.commit:
+            mine = self.term_at(m.prev_index)
+            self.invariant(
+                mine in (None, m.prev_term),
+                f"entry {m.prev_index} is committed in term {mine} and {node.id} has {m.prev_term}",
+            )
         first = m.prev_index + 1
         plan = replication.plan_append(
             first=self.log[0][1],
@@ -291,6 +309,14 @@ class Replicating(Electing):
             if plan.index >= m.commit:
                 self._holds_commit(m)
         self.answer(node, m.round, ok=plan.ok, index=plan.index, carried=bool(m.entries))
+
+    def _fits(self, m: msg.Append) -> bool:
+        """Whether a full disk still takes this: a new leader's first entry, without which nobody
+        could be told anything, and members; nothing of a client."""
+        if any(command[:1] == REGULAR for _, command in m.entries):
+            return False
+        size = sum(len(command) + 64 for _, command in m.entries)
+        return size + RESERVED <= self.log.room
 
     def on_committed(self, node: PeerNode, m: msg.Committed) -> None:
         """Finding 4: a commit index counts only where the logs are known to match."""

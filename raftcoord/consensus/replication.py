@@ -93,6 +93,6 @@ def next_after_answer(
     the first one was, and what they ask for is known not to match.
     """
     if ok:
-        match = max(match, index)
+        match = max(match, min(index, last))
         return match, max(next_index, match + 1)
     return match, max(match + 1, min(index, next_index, last + 1))

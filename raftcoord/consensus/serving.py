@@ -6,6 +6,7 @@ applied, from where its clock starts.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from raftcoord.consensus import messages as msg
@@ -17,6 +18,7 @@ from raftcoord.consensus.proposals import (
     NO_LEADER,
     OVERLOADED,
     STORAGE_FULL,
+    TOO_LARGE,
     AskedLeader,
     Done,
     Origin,
@@ -28,7 +30,7 @@ from raftcoord.consensus.proposals import (
     unknown,
 )
 from raftcoord.consensus.reads import AskedReads, ReadDone
-from raftcoord.consensus.replicating import Replicating
+from raftcoord.consensus.replicating import RESERVED, Replicating
 from raftcoord.errors import CannotApply
 
 _log = logging.getLogger("raftcoord.consensus")
@@ -36,8 +38,8 @@ _log = logging.getLogger("raftcoord.consensus")
 APPLY_SLICE = 512
 """Entries applied in one turn of the loop, so that it stays responsive."""
 
-RESERVED = 256 << 10
-"""Bytes of the journal that are kept for votes, commits and members when the disk is full."""
+MAX_PAYLOAD = 2 << 20
+"""Bytes of a command; a longer one would not fit into a frame with what stands around it."""
 
 APPEND_SLICE = 4096
 """Proposals appended in one turn."""
@@ -68,8 +70,10 @@ class Serving(Replicating):
         self._applied_term = 0
         journal: Any = options["journal"]
         settings: Any = options["settings"]
-        self._asked = AskedLeader(journal.boot, settings.forward_patience)
-        self._asked_reads = AskedReads(journal.boot)
+        # A wiped folder counts its boots anew: its incarnation tells its requests from the old's.
+        run = journal.incarnation << 16 | journal.boot & 0xFFFF
+        self._asked = AskedLeader(run, settings.forward_patience)
+        self._asked_reads = AskedReads(run)
         self._read_waits: list[tuple[int, ReadDone]] = []
         super().__init__(*args, **options)
 
@@ -77,7 +81,9 @@ class Serving(Replicating):
 
     def propose(self, payload: bytes, done: Done, *, priority: bool = False) -> None:
         """Put a command into the log, here or at the leader."""
-        if not self._queue.put(Proposal(payload, priority, done)):
+        if len(payload) > MAX_PAYLOAD:
+            self._tell(done, refused(TOO_LARGE))
+        elif not self._queue.put(Proposal(payload, priority, done)):
             self._tell(done, refused(OVERLOADED))
 
     def read(self, done: ReadDone) -> None:
@@ -93,7 +99,7 @@ class Serving(Replicating):
     def _when_applied(self, done: ReadDone) -> ReadDone:
         def reached(index: int | None) -> None:
             if index is None or index <= self.applied:
-                done(index)
+                self._call(done, index)
             else:
                 self._read_waits.append((index, done))
 
@@ -149,6 +155,10 @@ class Serving(Replicating):
         if self.role == LEADER:
             if self._writable and not self._paused:
                 self._append_queued()
+            elif not self._writable and not self.has_room():
+                # Its first entry cannot be committed until there is room.
+                for proposal in self._queue.take(APPEND_SLICE):
+                    self._refuse(proposal, STORAGE_FULL)
             return
         for proposal in self._queue.take(APPEND_SLICE):
             if proposal.done is None or self.leader is None:
@@ -167,6 +177,7 @@ class Serving(Replicating):
         now = self._clock.read(self.now())
         index = self.last().index
         room = self.has_room()
+        due = self.machine.next_deadline()
         for proposal in self._queue.take(APPEND_SLICE):
             if not room:
                 self._refuse(proposal, STORAGE_FULL)
@@ -175,7 +186,11 @@ class Serving(Replicating):
                 self._refuse(proposal, OVERLOADED)
                 continue
             index += 1
-            self._tail_time = max(self._tail_time, now)
+            time = now
+            if proposal.priority and due is not None and due <= now:
+                # What keeps somebody alive came before the deadline that it passes here.
+                time = due - 1
+            self._tail_time = max(self._tail_time, time)
             self.add_entry(stamp(REGULAR, self._tail_time, proposal.payload), index, self.term)
             if proposal.done is not None:
                 self._waiting.add(index, self.term, proposal.done)
@@ -222,6 +237,8 @@ class Serving(Replicating):
         origin = Origin(node.id, m.id)
         if self.role != LEADER:
             self._answer_forward(origin, reason=NO_LEADER)
+        elif len(m.payload) > MAX_PAYLOAD:
+            self._answer_forward(origin, reason=TOO_LARGE)
         elif not self._queue.put(Proposal(m.payload, m.priority, origin=origin)):
             self._answer_forward(origin, reason=OVERLOADED)
 
@@ -243,8 +260,11 @@ class Serving(Replicating):
             self._tell(done, outcome)
 
     def _tell(self, done: Done, outcome: Outcome) -> None:
+        self._call(done, outcome)
+
+    def _call(self, done: Callable[[Any], None], what: Any) -> None:
         try:
-            done(outcome)
+            done(what)
         except Exception:  # noqa: BLE001  # finding 12: a caller's fault is not the log's
             self.counters["caller_errors"] += 1
             _log.exception("a caller failed on its outcome")
@@ -315,7 +335,7 @@ class Serving(Replicating):
             ready = [wait for wait in self._read_waits if wait[0] <= self.applied]
             self._read_waits = [wait for wait in self._read_waits if wait[0] > self.applied]
             for index, done in ready:
-                done(index)
+                self._call(done, index)
 
     def passed_over(self, index: int) -> None:
         """A snapshot took the place of the entries up to `index`."""

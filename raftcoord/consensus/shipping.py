@@ -15,6 +15,8 @@ from raftcoord.consensus.snapshots import Snapshots
 
 CHUNK = 128 << 10
 WINDOW = 4
+PAUSE = 0.5
+"""Seconds before a file that came to nothing is sent again."""
 
 
 class Send(Protocol):
@@ -39,6 +41,7 @@ class SnapshotSender:
         self._snapshots = snapshots
         self._send = send
         self._shipments: dict[str, _Shipment] = {}
+        self._not_before: dict[str, float] = {}
 
     def in_use(self) -> set[str]:
         """Names of the files that are being sent."""
@@ -49,7 +52,10 @@ class SnapshotSender:
         return member in self._shipments
 
     def start(self, member: str, marker: SnapshotMarker) -> None:
-        """Begin from the front of the file."""
+        """Begin from the front of the file, unless that failed a moment ago."""
+        if self._edges.monotonic() < self._not_before.get(member, 0.0):
+            return
+        self._not_before.pop(member, None)
         shipment = _Shipment(marker)
         self._shipments[member] = shipment
         self._go_on(member, shipment)
@@ -57,6 +63,7 @@ class SnapshotSender:
     def stop(self, member: str) -> None:
         """Forget the shipment to this member."""
         self._shipments.pop(member, None)
+        self._not_before.pop(member, None)
 
     def stop_all(self) -> None:
         """Forget them all."""
@@ -70,7 +77,9 @@ class SnapshotSender:
         if done:
             del self._shipments[member]
         elif offset <= shipment.acknowledged:
-            del self._shipments[member]  # it lost the file; the next beat starts again
+            # It lost the file, or has no room for it: not again at once.
+            del self._shipments[member]
+            self._not_before[member] = self._edges.monotonic() + PAUSE
         else:
             shipment.acknowledged = offset
             self._go_on(member, shipment)
