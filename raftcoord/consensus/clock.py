@@ -1,9 +1,10 @@
 """Cluster time: integer milliseconds that only the leader's clock moves, through the log.
 
-A clock starts at the machine's time when its node's first entry as a leader is applied, and
-grows with the node's monotonic clock. A step is at most `MAX_STEP` long: a leader that was
-paused (SIGSTOP, a suspended machine) finds less time gone than it slept, and expires nobody
-before their keepalives, which waited in its sockets, were read.
+A clock starts when its node's first entry as a leader is applied, at the machine's time or, where
+that is later, at what the leader before told with its heartbeats, and grows with the node's
+monotonic clock. A step is at most `MAX_STEP` long: a leader that was paused (SIGSTOP, a suspended
+machine) finds less time gone than it slept, and expires nobody before their keepalives, which
+waited in its sockets, were read.
 """
 
 MAX_STEP = 500

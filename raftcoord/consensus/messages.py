@@ -51,7 +51,8 @@ class Vote(Message, frozen=True, tag="vote"):
 class Append(Message, frozen=True, tag="append"):
     """Entries behind (prev_index, prev_term); also the heartbeat. (§5.3)
 
-    entries: (term, command) in log order. round: echoed in the answer, for reads.
+    entries: (term, command) in log order. round: echoed in the answer, for reads. time: the
+        leader's cluster time in ms, which the next leader may go on from; 0: it has none yet.
     """
 
     round: Number
@@ -59,12 +60,14 @@ class Append(Message, frozen=True, tag="append"):
     prev_index: Number
     prev_term: Number
     entries: list[tuple[Number, bytes]]
+    time: Number = 0
 
 
 class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """To a follower that waits for a snapshot: the leader lives; says nothing of the log."""
 
     round: Number
+    time: Number = 0
 
 
 class Committed(Message, frozen=True, tag="committed"):

@@ -39,6 +39,7 @@ class Replicating(Electing):
         self._told: dict[str, int] = {}
         self._probing: set[str] = set()
         self._matched = (0, 0)
+        self.heard_time = (0, 0)
         self._round = 0
         self._recount = True
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -120,7 +121,10 @@ class Replicating(Electing):
             following = self.next_index[node]
             if following <= self.log[0][1]:
                 if beat or reads:
-                    self.send(node, msg.Heartbeat(term=self.term, round=self._round))
+                    self.send(
+                        node,
+                        msg.Heartbeat(term=self.term, round=self._round, time=self.leader_time()),
+                    )
                 self.send_snapshot(node)
             elif following > last:
                 if beat or reads:
@@ -153,18 +157,25 @@ class Replicating(Electing):
     def _send_append(self, node: PeerNode, entries: list[tuple[int, bytes]]) -> None:
         previous = self.entry_at(self.next_index[node] - 1)
         if previous is None:
-            self.send(node, msg.Heartbeat(term=self.term, round=self._round))
+            self.send(
+                node, msg.Heartbeat(term=self.term, round=self._round, time=self.leader_time())
+            )
             return
         self._told[node.id] = self.commit
         append = msg.Append(
             term=self.term,
             round=self._round,
+            time=self.leader_time(),
             commit=self.commit,
             prev_index=previous[1],
             prev_term=previous[2],
             entries=entries,
         )
         self.send(node, append)
+
+    def leader_time(self) -> int:
+        """Cluster time in ms by this leader's clock; 0 before that has started."""
+        raise AssertionError
 
     def send_snapshot(self, node: PeerNode) -> None:
         """The follower misses what is no longer in the log."""
@@ -268,6 +279,7 @@ class Replicating(Electing):
     def on_heartbeat(self, node: PeerNode, m: msg.Heartbeat) -> None:
         """Nothing is committed by it: it does not say that the logs match (finding 4)."""
         if self.heed_leader(node, m.term):
+            self.heard_time = (m.term, m.time)
             self.answer(node, m.round, ok=True, index=0, matched=False)
         else:
             self.answer(node, 0, ok=False, index=0, matched=False)
@@ -277,6 +289,7 @@ class Replicating(Electing):
         if not self.heed_leader(node, m.term):
             self.answer(node, 0, ok=False, index=0, matched=False)
             return
+        self.heard_time = (m.term, m.time)
         if self.log.full and m.entries and not self._fits(m):
             # No room: acknowledge nothing more, but say where the log ends.
             self.answer(node, m.round, ok=False, index=self.last().index + 1)

@@ -68,6 +68,7 @@ class Serving(Replicating):
         self._tail_time = 0
         self._advance_index = 0
         self._applied_term = 0
+        self._inherited = 0
         journal: Any = options["journal"]
         settings: Any = options["settings"]
         # A wiped folder counts its boots anew: its incarnation tells its requests from the old's.
@@ -111,6 +112,10 @@ class Serving(Replicating):
             return max(self.machine.clock, self._clock.read(self.now()))
         return self.machine.clock
 
+    def leader_time(self) -> int:
+        """What followers are told, to go on from when this leader is gone."""
+        return self._clock.read(self.now()) if self._writable else 0
+
     def backlog(self) -> dict[str, int]:
         """How much waits, by kind."""
         return {
@@ -132,6 +137,11 @@ class Serving(Replicating):
         """Nothing of a client is appended before the first entry is applied."""
         self._writable = False
         self._advance_index = 0
+        # Time that went by under the last leader without an entry counts too. Only where the log
+        # ends in that leader's term: else another one, whose clock this node never heard, may
+        # have granted something since.
+        term, time = self.heard_time
+        self._inherited = time if term == self.last().term else 0
         super().become_leader()
 
     def stepped_down(self) -> None:
@@ -323,8 +333,9 @@ class Serving(Replicating):
 
     def _first_applied(self, index: int, term: int) -> None:
         if self.role == LEADER and index == self.own_first and term == self.term:
-            self._clock.start(self.machine.clock, self.now())
-            self._tail_time = self.machine.clock
+            start = max(self.machine.clock, self._inherited)
+            self._clock.start(start, self.now())
+            self._tail_time = start
             self._writable = True
             self.ready_term = self.term
             self.host.leader_changed()
