@@ -79,26 +79,33 @@ def _row(node: dict[str, Any], lags: dict[str, Any]) -> tuple[str, ...]:
 
 
 def down(places: Places) -> int:
-    """Stop the cluster; a supervisor that takes no orders is ended, once it is surely that one."""
+    """Stop the cluster; a supervisor that takes no orders is ended, once it is surely that one.
+
+    Returns when its process is gone. Raises Problem when it does not go.
+    """
+    supervisor = Identity.from_json(read_card(places))
     if not is_held(places):
+        _wait_until_gone(places, supervisor, 10)
         print(f"no cluster runs in {places.shown()}")
         return 0
-    supervisor = Identity.from_json(read_card(places))
     try:
         ask(places, {"do": "down"}, wait=UNTIL_DOWN)
     except Problem:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if supervisor is not None and supervisor.send(number):
-                _wait_until_free(places, 15)
-    if not _wait_until_free(places, 10):
+                _wait_until_gone(places, supervisor, 15)
+    # Read again: one that was just on its way up had not introduced itself before.
+    if not _wait_until_gone(places, Identity.from_json(read_card(places)), 10):
         raise Problem(f"the supervisor of {places.shown()} does not end")
     print(f"stopped the cluster in {places.shown()}; its data is kept")
     return 0
 
 
-def _wait_until_free(places: Places, seconds: float) -> bool:
+def _wait_until_gone(places: Places, supervisor: Identity | None, seconds: float) -> bool:
+    """Whether within `seconds` nobody held the folder and the supervisor's process was over: it
+    gives the folder back a moment before it ends."""
     deadline = time.monotonic() + seconds
-    while is_held(places):
+    while is_held(places) or (supervisor is not None and supervisor.is_alive()):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

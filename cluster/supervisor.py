@@ -65,10 +65,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Until asked to stop; raises Problem when too few nodes could be started at all."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        self.heed_signals()
         followers: list[asyncio.Task[None]] = []
         try:
             for member in self.members:
@@ -83,6 +80,13 @@ class Supervisor:
             self.stopped.set()
         if self.failure is not None:
             raise self.failure
+
+    def heed_signals(self) -> None:
+        """From here on a signal is a request for a clean stop; within a running loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def stop(self) -> None:
         """Stop cleanly; asked a second time, at once."""

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +97,8 @@ async def _supervise(folder: DataFolder, restart: bool, voice: Voice) -> None:
     supervisor = Supervisor(
         folder, program=node_program(), restart=restart, say=voice.say, on_ready=ready
     )
+    # Before the first line is seen: whoever sees it may already send a signal.
+    supervisor.heed_signals()
     control = ControlServer(folder.places, Orders(supervisor).obey)
     await control.open()
     folder.introduce(str(control.path))
@@ -177,9 +178,9 @@ def detach(options: UpOptions) -> int:
             start_new_session=True,
             pass_fds=[write],
         )
-    os.close(write)
     try:
-        return _follow(child, read, print)
+        os.close(write)
+        return _follow(child, read)
     except BaseException:
         # Interrupted before it was ready, or it failed: nothing is left behind.
         child.terminate()
@@ -189,7 +190,11 @@ def detach(options: UpOptions) -> int:
         raise
 
 
-def _follow(child: subprocess.Popen[bytes], read: int, show: Callable[[str], None]) -> int:
+def _follow(child: subprocess.Popen[bytes], read: int) -> int:
+    def show(text: str) -> None:
+        # At once, also where a pipe takes it: that the nodes still start is news only now.
+        print(text, flush=True)
+
     with os.fdopen(read, encoding="utf-8") as report:
         for line in report:
             message = json.loads(line)

@@ -61,6 +61,8 @@ class LocalCluster:
         self.port = free_port(3)
         self.screens: list[Screen] = []
         self.environment = dict(os.environ)
+        # As a user's shell has it: what a command does not flush is not seen.
+        self.environment.pop("PYTHONUNBUFFERED", None)
         if fake:
             self.environment[PROGRAM] = FAKE_PROGRAM
 
@@ -142,4 +144,4 @@ class LocalCluster:
             screen.process.kill()
         if self.folder.exists():
             self.run("down", code=None)
-        assert self.processes() == []
+        wait_for(lambda: self.processes() == [], "every process of the cluster to end")

@@ -50,6 +50,32 @@ def test_a_signal_leaves_no_process_whenever_it_comes(
     assert cluster.processes() == []
 
 
+def test_a_signal_that_comes_with_the_first_line_is_heeded(cluster: LocalCluster) -> None:
+    program = """
+import signal, sys
+from cluster.main import main
+from cluster.up import Voice
+say = Voice.say
+def say_and_signal(self, line):
+    say(self, line)
+    if line.startswith("starting"):
+        signal.raise_signal(signal.SIGTERM)
+Voice.say = say_and_signal
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = ["--data", str(cluster.folder), "--port", str(cluster.port)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "up", *arguments],
+        cwd=ROOT,
+        env=cluster.environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert cluster.processes() == []
+
+
 def test_a_node_that_does_not_stop_or_is_frozen_is_not_left_behind(cluster: LocalCluster) -> None:
     cluster.folder.mkdir()
     (cluster.folder / "n2.stubborn").touch()
