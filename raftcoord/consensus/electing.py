@@ -23,7 +23,8 @@ _NEVER = float("-inf")
 class Electing(Core):
     """How this node becomes a leader, stops being one, and helps others to it."""
 
-    _leader_heard_at: float = _NEVER
+    leader_heard_at: float = _NEVER
+    """When this node heard a leader last, on its monotonic clock."""
     _pre_vote_term: int | None = None
     _pre_votes: frozenset[str] = frozenset()
     _votes: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class Electing(Core):
         self.rearm()
         forced, self._forced = self._forced, False
         self.set_leader(None)
-        self._leader_heard_at = _NEVER
+        self.leader_heard_at = _NEVER
         if not self.may_stand() or self.log.tail_cut:
             return
         if forced:
@@ -116,7 +117,7 @@ class Electing(Core):
         if term < self.term:
             return False
         self.invariant(self.role != LEADER, f"{node.id} leads term {term} beside me")
-        self._leader_heard_at = self.now()
+        self.leader_heard_at = self.now()
         self._pre_vote_term = None
         if not self._forced:
             self.rearm()
@@ -127,14 +128,14 @@ class Electing(Core):
     def leader_vanished(self, node: PeerNode) -> None:
         """The leader's connection closed: campaign at once, one follower after the other."""
         self.set_leader(None)
-        self._leader_heard_at = _NEVER
+        self.leader_heard_at = _NEVER
         wait = stagger(self.me, self.voters, node.id, self.settings.stagger)
         self.deadline = self.now() + wait
 
     def on_pre_vote_request(self, node: PeerNode, m: msg.PreVoteRequest) -> None:
         """The answer carries this node's term also where it is no: a node whose log is longer
         and whose term is lower could otherwise never be elected."""
-        quiet = self.now() - self._leader_heard_at
+        quiet = self.now() - self.leader_heard_at
         granted = not self.log.tail_cut and grants_pre_vote(
             next_term=m.next_term,
             term=self.term,

@@ -107,10 +107,14 @@ class Serving(Replicating):
         return reached
 
     def cluster_time(self) -> int:
-        """Milliseconds: the leader's clock, elsewhere what was applied last."""
+        """Milliseconds: the leader's clock; elsewhere what the leader told last, and what has gone
+        by since. For showing how much is left; nothing is decided by it."""
         if self.role == LEADER and self._writable:
             return max(self.machine.clock, self._clock.read(self.now()))
-        return self.machine.clock
+        term, time = self.heard_time
+        if term != self.term or not time or self.leader is None:
+            return self.machine.clock
+        return max(self.machine.clock, time + int((self.now() - self.leader_heard_at) * 1000))
 
     def leader_time(self) -> int:
         """What followers are told, to go on from when this leader is gone."""
