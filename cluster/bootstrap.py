@@ -28,6 +28,8 @@ def enter(group: str) -> None:
             from cluster.installation import install
 
             install(environment, group)
+        if standing != "here" or environment.is_running():
+            environment.introduce()
         if standing != "here":
             environment.move_in()
     except Unusable as error:

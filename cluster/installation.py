@@ -53,6 +53,9 @@ def _install_alone(environment: Environment, group: str) -> None:
         _write_whole(note, "update")
     _ensure_pip(environment)
     again = ["--force-reinstall"] if interrupted == "update" else []
+    if environment.is_running() and not again and (damaged := environment.damaged(group)):
+        say("packages of .venv were removed; installing them again")
+        run_pip(environment.python, damaged, ["--force-reinstall"])
     run_pip(environment.python, environment.needed(group), again)
     _install_optional(environment, again)
     stamps = environment.stamps() | {group: environment.hash_of(group)}

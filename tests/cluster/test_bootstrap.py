@@ -155,6 +155,41 @@ def test_changed_pins_are_installed_and_an_interrupted_change_is_repaired(projec
     assert (project.venv / "of-the-user").exists(), "an update keeps what else is there"
 
 
+def test_the_environment_knows_the_project_from_any_folder(project: Project) -> None:
+    package = project.folder / "raftcoord"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("import sys\nprint('raftcoord', *sys.argv[1:])\n")
+    elsewhere = project.folder.with_name("far away")
+    elsewhere.mkdir()
+    commands = (
+        [project.venv / "bin" / "python", "-m", "raftcoord", "serve", "--dev"],
+        [project.venv / "bin" / "raftcoord", "serve", "--dev"],
+    )
+    # Also an environment that was made whole before, or in a folder that had another name.
+    site = next(project.venv.glob("lib/python*/site-packages"))
+    (site / "raftcoord-project.pth").write_text("/nowhere\n")
+    (project.venv / "bin" / "raftcoord").unlink()
+    assert project.run()[0] == 0
+    for command in commands:
+        done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+        assert done.stdout == "raftcoord serve --dev\n", done.stderr
+
+
+def test_a_package_that_was_removed_is_installed_again(project: Project) -> None:
+    site = next(project.venv.glob("lib/python*/site-packages"))
+    (site / "tinypin.py").unlink()
+    code, out, err = project.run("again")
+    assert code == 0, err
+    assert out.split() == ["2.0", str(project.venv), "again"]
+    assert project.run()[2] == "", "and only once"
+
+    (site / "tinypin.py").unlink()
+    shutil.rmtree(site / "tinypin-2.0.dist-info")
+    code, out, err = project.run()
+    assert (code, out.split()[0]) == (0, "2.0"), err
+
+
 def test_no_network_is_one_sentence_and_the_next_start_tries_again(project: Project) -> None:
     project.pin("tinypin==2.0", "elsewhere==1.0")
     code, out, err = project.run(PIP_NO_INDEX="0", PIP_INDEX_URL="http://127.0.0.1:1/simple")
