@@ -22,7 +22,10 @@ VIRTUAL_NODES: Final = 1_024
 WEIGHT_MIN: Final = 0.01
 WEIGHT: Final = 100.0
 RING_VERSIONS: Final = 128
-RING_POINTS: Final = 1 << 20
+RING_POINTS: Final = 1 << 17
+"""A lookup makes them all at once where they are not there yet."""
+LOOKUP_PLACES: Final = 100_000
+"""Keys times members for each, of one lookup."""
 PARTICIPANTS: Final = 64
 TRANSACTION_TIMEOUT: Final = 86_400_000
 RETENTION: Final = 3_600_000

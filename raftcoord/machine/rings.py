@@ -108,10 +108,20 @@ class Rings:
         """The first `count` (default: the ring's replicas) different members for each key.
 
         Raises:
-            UnknownRing: there is no such ring.
+            UnknownRing: there is no such ring. Malformed: so many keys times members are not
+                looked up at once.
         """
         ring = self._require(name)
         wanted = ring.settings.replicas if count is None else count
+        if len(keys) * wanted > bounds.LOOKUP_PLACES:
+            most = bounds.LOOKUP_PLACES // wanted
+            raise Malformed(
+                f"{len(keys)} keys with {wanted} members each are too many for one lookup;"
+                f" allowed: {most} keys",
+                field="keys",
+                limit=most,
+                allowed=f"keys times n up to {bounds.LOOKUP_PLACES}",
+            )
         points = self._points.of(name, ring, self._inside[name], self.changes)
         return [Found(tuple(points.lookup(key, wanted)), ring.version) for key in keys]
 

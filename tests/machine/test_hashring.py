@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raftcoord.commands import AnyCommand, Envelope, JoinRing, LeaveRing, PutRing, encode
+from raftcoord.commands import (
+    AnyCommand,
+    DeleteRing,
+    Envelope,
+    JoinRing,
+    LeaveRing,
+    PutRing,
+    bounds,
+    encode,
+)
+from raftcoord.errors import LimitReached, Malformed, RaftcoordError
 from raftcoord.hashring import HashRing, point_count, points, position, position_hex
-from raftcoord.machine import Machine
+from raftcoord.machine import Machine, ring_points
 
 # Made with the md5sum program and sort, not with raftcoord.
 VECTORS = json.loads(Path(__file__).with_name("hashring_vectors.json").read_text())
@@ -173,3 +183,56 @@ def test_many_changes_between_lookups_are_caught_up_with() -> None:
     check()
     assert machine.rings.get("r").version - machine.rings.table.rows["r"].first == 127
     assert len(machine.rings.changes) == 127
+
+
+def test_members_with_few_points_are_found_however_far_away_they_are() -> None:
+    members = {"a": 50.0, "b": 40.0, "c": 0.1, "d": 0.1, "é": 0.1, "f": 0.1}
+    ring = HashRing(members, 10)
+    for number in range(100):
+        for count in (2, 3, 5, 6):
+            expected = naive(members, 10, str(number), count)
+            assert ring.lookup(str(number), count) == expected
+    assert ring._by_member is not None
+
+
+def apply(machine: Machine, *commands: AnyCommand) -> list[Any]:
+    return [
+        machine.apply(index, 1, 0, encode(Envelope("n", 1, 0, 0, "", command))).reply
+        for index, command in enumerate(commands, machine.applied + 1)
+    ]
+
+
+def test_a_ring_has_no_more_points_than_are_made_at_once() -> None:
+    machine = Machine()
+    joins = [JoinRing("r", f"m{number}", 100.0) for number in range(11)]
+    *made, refused = apply(machine, PutRing("r", 128), *joins)
+    assert isinstance(refused, LimitReached)
+    assert refused.fields == {"field": "points", "limit": bounds.RING_POINTS}
+    assert not any(isinstance(reply, RaftcoordError) for reply in made)
+    assert bounds.MEMBERS * 128 <= bounds.RING_POINTS < 11 * 12_800
+
+
+def test_the_points_kept_for_all_rings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_points, "KEPT_POINTS", 4 * 128)
+    machine = Machine()
+    apply(machine, *[JoinRing(f"r{number}", "m") for number in range(10)])
+    kept = machine.rings._points
+    for number in [*range(10), 0, 9, 5, 0]:
+        assert list(machine.rings.lookup(f"r{number}", ("key",))[0].members) == ["m"]
+        assert kept.size == sum(128 + ring_points.RING_SIZE for _ in kept._kept) <= 4 * 128
+    assert list(kept._kept) == ["r9", "r5", "r0"]
+    apply(machine, JoinRing("big", "m", 100.0))
+    assert list(machine.rings.lookup("big", ("key",))[0].members) == ["m"]
+    assert list(kept._kept) == ["big"]  # one ring is kept, whatever its size
+    apply(machine, DeleteRing("big"))
+    assert (kept.size, kept._kept) == (0, {})
+
+
+def test_one_lookup_gives_so_many_members_at_most() -> None:
+    machine = Machine()
+    apply(machine, PutRing("r", 1, 1000), JoinRing("r", "m"))
+    assert len(machine.rings.lookup("r", ("key",) * 100)) == 100
+    for keys, count, most in ((101, None, 100), (10_000, 11, 9_090)):
+        with pytest.raises(Malformed) as refused:
+            machine.rings.lookup("r", ("key",) * keys, count)
+        assert (refused.value.fields["field"], refused.value.fields["limit"]) == ("keys", most)

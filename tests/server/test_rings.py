@@ -64,6 +64,10 @@ async def test_keys_are_looked_up_as_clients_do() -> None:
         many = (await house.post("/v1/rings/r/lookup", {"keys": keys, "n": 2})).json()
         assert many["members"] == {key: ring.lookup(key, 2) for key in keys}
         assert many["version"] == 3
+        keys = [str(number) for number in range(10_000)]
+        much = await house.post("/v1/rings/r/lookup", {"keys": keys, "n": 200})
+        assert (much.status, much.json()["type"]) == (400, "malformed")
+        assert (much.json()["field"], much.json()["limit"]) == ("keys", 500)
 
 
 @in_loop
