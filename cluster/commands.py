@@ -116,7 +116,7 @@ def wipe(places: Places, node: int | None, *, yes: bool) -> int:
     """Remove the data of a stopped cluster, or of one stopped node."""
     if is_held(places):
         if node is None:
-            raise Problem("the cluster runs; `python3 -m cluster down` first")
+            raise Problem(f"the cluster runs; `{places.command('down')}` first")
         _confirm(f"remove the data of n{node}", yes)
         ask(places, {"do": "wipe", "node": node})
         return 0

@@ -108,7 +108,9 @@ def ask(
                         raise Problem(answer["error"])
                     return answer.get("done")
         except TimeoutError:
-            raise Problem("the supervisor does not answer; `down` ends it") from None
+            raise Problem(
+                f"the supervisor does not answer; `{places.command('down')}` ends it"
+            ) from None
         except (OSError, ValueError):
             pass
     raise Problem("the supervisor ended before it answered")
@@ -128,6 +130,9 @@ def _connect(places: Places) -> socket.socket:
             else:
                 return connection
         if time.monotonic() > deadline:
-            raise Problem("a supervisor holds the folder and takes no orders; `down` ends it")
+            raise Problem(
+                "a supervisor holds the folder and takes no orders;"
+                f" `{places.command('down')}` ends it"
+            )
         time.sleep(0.05)
-    raise Problem(f"no cluster runs in {places.shown()}; start it with `python3 -m cluster up`")
+    raise Problem(f"no cluster runs in {places.shown()}; start it with `{places.command('up')}`")

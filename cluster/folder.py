@@ -78,7 +78,7 @@ class DataFolder:
         if state.wiping:
             raise Problem(
                 f"a wipe of {self.places.shown()} was interrupted; finish it with"
-                " `python3 -m cluster wipe --yes`"
+                f" `{self.places.command('wipe --yes')}`"
             )
         if nodes is not None and nodes != len(state.stages):
             raise Problem(
@@ -94,7 +94,7 @@ class DataFolder:
         if had_data and not any(node.has_data() for node in self.nodes()):
             raise Problem(
                 f"the nodes of {self.places.shown()} had data and all of it is gone; put it back,"
-                " or forget it with `python3 -m cluster wipe --yes` and start empty"
+                f" or forget it with `{self.places.command('wipe --yes')}` and start empty"
             )
         return state
 
@@ -134,7 +134,8 @@ class DataFolder:
             return ["--init"]
         raise Problem(
             f"the data of {node.id} is gone while the cluster has some, and {node.id} may have"
-            f" voted before; `python3 -m cluster rejoin {node.number}` brings it back as a learner"
+            f" voted before; `{self.places.command(f'rejoin {node.number}')}` brings it back as a"
+            " learner"
         )
 
     def note_data(self, node: NodePlace) -> None:

@@ -42,7 +42,7 @@ def in_use(places: Places) -> str:
     who = f"process {card['pid']}" if card else "another process"
     return (
         f"{places.shown()} is in use by {who}, which runs a cluster there;"
-        " `python3 -m cluster down` stops it, `--data` and `--port` start another"
+        f" `{places.command('down')}` stops it, `--data` and `--port` start another"
     )
 
 

@@ -65,12 +65,14 @@ class Orders:
     async def stop(self, member: Member, say: Say) -> None:
         async with self._turn:
             await self.supervisor.stop_member(member)
-        say(f"stopped {member.id}; `python3 -m cluster start {member.place.number}` starts it")
+        say(f"stopped {member.id}; `{self._command('start', member)}` starts it")
 
     async def start(self, member: Member, say: Say) -> None:
         async with self._turn:
             if member.paused:
-                raise Problem(f"{member.id} is paused; `resume {member.place.number}` wakes it")
+                raise Problem(
+                    f"{member.id} is paused; `{self._command('resume', member)}` wakes it"
+                )
             member.failures = 0
             self.supervisor.start(member)
         await self._until_ready(member, UNTIL_READY)
@@ -81,9 +83,10 @@ class Orders:
         if member.phase == "refused":
             raise Problem(f"{member.id} stays down: {member.reason}")
         if member.phase != "ready":
-            raise Problem(
-                f"{member.id} is not ready yet; see `python3 -m cluster logs {member.place.number}`"
-            )
+            raise Problem(f"{member.id} is not ready yet; see `{self._command('logs', member)}`")
+
+    def _command(self, name: str, member: Member) -> str:
+        return self.supervisor.folder.places.command(f"{name} {member.place.number}")
 
     async def pause(self, member: Member, say: Say) -> None:
         if not member.running:
@@ -92,7 +95,7 @@ class Orders:
         member.paused = True
         self.supervisor.watch.lost(member)
         self.supervisor.say(f"{member.id} is paused")
-        say(f"paused {member.id}; `python3 -m cluster resume {member.place.number}` wakes it")
+        say(f"paused {member.id}; `{self._command('resume', member)}` wakes it")
 
     async def resume(self, member: Member, say: Say) -> None:
         if not member.running:
@@ -107,10 +110,9 @@ class Orders:
     async def wipe(self, member: Member, say: Say) -> None:
         async with self._turn:
             if member.running or member.phase == "waiting":
-                number = member.place.number
-                raise Problem(f"{member.id} runs; `python3 -m cluster stop {number}` first")
+                raise Problem(f"{member.id} runs; `{self._command('stop', member)}` first")
             self.supervisor.folder.wipe_node(member.place)
-        say(f"removed the data of {member.id}; `rejoin {member.place.number}` brings it back")
+        say(f"removed the data of {member.id}; `{self._command('rejoin', member)}` brings it back")
 
     async def rejoin(self, member: Member, say: Say) -> None:
         supervisor = self.supervisor
@@ -133,7 +135,8 @@ class Orders:
         )
         if folder.known.stages[member.id] != "made":
             await self._until_ready(member, 0.1)
-            raise Problem(f"{member.id} still learns; `python3 -m cluster status` shows how far")
+            status = folder.places.command("status")
+            raise Problem(f"{member.id} still learns; `{status}` shows how far")
         say(f"{member.id} is a voter again ({time.monotonic() - started:.1f} s)")
 
     async def status(self) -> dict[str, Any]:

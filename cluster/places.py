@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,12 @@ class Places:
 
     def nodes(self, count: int, port: int) -> list[NodePlace]:
         return [NodePlace(number, self.folder, port + number - 1) for number in range(1, count + 1)]
+
+    def command(self, words: str) -> str:
+        """A command on this cluster as one would type it in the project's folder. The path is
+        whole: what a supervisor says is read in another folder than its own."""
+        data = "" if self.folder == DEFAULT_FOLDER else f" --data {shlex.quote(str(self.folder))}"
+        return f"python3 -m cluster {words}{data}"
 
     def shown(self) -> str:
         """The folder as one would type it here."""

@@ -113,7 +113,8 @@ async def _supervise(folder: DataFolder, restart: bool, voice: Voice) -> None:
 def _port_advice(folder: DataFolder, options: UpOptions) -> str:
     other = min((options.port or DEFAULT_PORT) + 1000, LAST_PORT)
     if folder.state is None:
-        return f"choose others with --port, for example `python3 -m cluster up --port {other}`"
+        command = options.places.command(f"up --port {other}")
+        return f"choose others with --port, for example `{command}`"
     return (
         "stop that program (the cluster here was made with these ports), or start another cluster"
         f" with `--data DIR --port {other}`"
@@ -180,7 +181,7 @@ def detach(options: UpOptions) -> int:
         )
     try:
         os.close(write)
-        return _follow(child, read)
+        return _follow(child, read, options.places.command("down"))
     except BaseException:
         # Interrupted before it was ready, or it failed: nothing is left behind.
         child.terminate()
@@ -190,7 +191,7 @@ def detach(options: UpOptions) -> int:
         raise
 
 
-def _follow(child: subprocess.Popen[bytes], read: int) -> int:
+def _follow(child: subprocess.Popen[bytes], read: int, down: str) -> int:
     def show(text: str) -> None:
         # At once, also where a pipe takes it: that the nodes still start is news only now.
         print(text, flush=True)
@@ -202,9 +203,7 @@ def _follow(child: subprocess.Popen[bytes], read: int) -> int:
                 raise Problem(message["error"])
             if "ready" in message:
                 show(message["ready"])
-                show(
-                    f"The cluster runs as process {child.pid}; `python3 -m cluster down` stops it."
-                )
+                show(f"The cluster runs as process {child.pid}; `{down}` stops it.")
                 return 0
             show(message["say"])
     child.wait()

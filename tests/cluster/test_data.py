@@ -27,7 +27,7 @@ def test_a_node_whose_data_is_gone_stays_down_until_it_rejoins(cluster: LocalClu
     shutil.rmtree(cluster.folder / "n2")
     screen = cluster.start()
     screen.shows("2 of 3 nodes are ready")
-    assert "`python3 -m cluster rejoin 2` brings it back" in screen.text
+    assert f"`python3 -m cluster rejoin 2 --data {cluster.folder}` brings it back" in screen.text
     assert "may have voted before" in cluster.refused("start", "2")
     assert cluster.starts("n2") == ["--init"], "it was not even tried"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -13,7 +14,7 @@ import sys
 import pytest
 
 from cluster.environment import ROOT
-from cluster.places import HOST
+from cluster.places import DEFAULT_FOLDER, HOST, Places
 from cluster.processes import Identity
 from tests.cluster.harness import LocalCluster, wait_for
 
@@ -105,6 +106,20 @@ def test_detached_it_gives_the_prompt_back_when_all_are_ready(cluster: LocalClus
     assert "stopped the cluster" in cluster.run("down").stdout
     assert cluster.processes() == []
     assert "n1 stopped" in (cluster.folder / "cluster.log").read_text()
+
+
+def test_a_command_that_is_named_works_on_this_cluster(cluster: LocalCluster) -> None:
+    cluster.folder = cluster.folder.with_name("it's mine")
+    done = cluster.run("up", "--detach", "--port", str(cluster.port))
+    down = shlex.join(["python3", "-m", "cluster", "down", "--data", str(cluster.folder)])
+    assert f"`{down}` stops it" in done.stdout
+    assert f"`{down}` stops it" in cluster.refused("up")
+    assert f"`{down.replace('down', 'start 2')}` starts it" in cluster.run("stop", "2").stdout
+    subprocess.run([sys.executable, *shlex.split(down)[1:]], cwd=ROOT, check=True, timeout=30)
+    assert cluster.processes() == []
+    up = f"start it with `{down.replace('down', 'up')}`"
+    assert up in cluster.refused("stop", "2")
+    assert Places(DEFAULT_FOLDER).command("down") == "python3 -m cluster down"
 
 
 def test_detached_a_failure_reaches_the_terminal(cluster: LocalCluster) -> None:
