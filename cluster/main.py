@@ -22,8 +22,13 @@ NODE_COMMANDS = {
 
 def main(argv: list[str]) -> int:
     """Exit status 0; 1 with one sentence on stderr; 2 for wrong usage; 130 when interrupted."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
+    options = parser.parse_args(argv)
     try:
+        _check_folder(getattr(options, "places", None))
         status: int = options.run(options)
         sys.stdout.flush()
     except Problem as problem:
@@ -96,7 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_folder(places: Places | None) -> None:
+    if places is not None and places.folder.exists() and not places.folder.is_dir():
+        raise Problem(f"{places.shown()} is no folder; give the cluster's folder with --data")
+
+
 def _places(text: str) -> Places:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
     return Places(Path(text).absolute())
 
 

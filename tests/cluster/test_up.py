@@ -166,9 +166,35 @@ def test_another_number_of_nodes_or_port_than_the_data_has_is_refused(
 
 
 def test_wrong_usage_is_exit_2(cluster: LocalCluster) -> None:
-    for arguments in (("up", "--nodes", "0"), ("up", "--port", "60000"), ("kill", "x"), ("fly",)):
+    wrong = (("up", "--nodes", "0"), ("up", "--port", "60000"), ("kill", "x"), ("fly",))
+    for arguments in (*wrong, ("up", "--data", "")):
         done = cluster.run(*arguments, code=2)
         assert "error:" in done.stderr.splitlines()[-1]
+
+
+def test_without_a_command_it_lists_them() -> None:
+    done = run_python("-m", "cluster")
+    assert done.returncode == 2
+    assert all(f"\n    {name} " in done.stderr for name in ("up", "status", "down", "demo"))
+
+
+@pytest.mark.parametrize("path", ["cluster", "cluster/__main__.py"])
+def test_run_by_its_path_it_says_how_to_run_it(path: str) -> None:
+    done = run_python(path)
+    assert done.returncode == 1
+    assert done.stderr == f"raftcoord: run it as `python3 -m cluster` in {ROOT}\n"
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_a_file_in_place_of_the_folder_is_named(cluster: LocalCluster) -> None:
+    cluster.folder.touch()
+    for arguments in (("up",), ("logs",), ("wipe", "--yes"), ("status",), ("down",)):
+        assert f"{cluster.folder} is no folder" in cluster.refused(*arguments)
 
 
 def test_only_processes_that_are_surely_ours_are_ended(cluster: LocalCluster) -> None:
