@@ -22,7 +22,6 @@ _FOLLOWED = 16_384
 _REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~](?:[ -~]*[!-~])?)?)[ \t]*")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
-_REFRAMING = frozenset((b"transfer-encoding", b"upgrade", b"expect"))
 _HARMLESS = frozenset(
     (
         b"accept",
@@ -101,9 +100,10 @@ def _fields(block: bytes) -> dict[bytes, bytes] | None:
 
 
 def _length(fields: dict[bytes, bytes]) -> int:
-    keeps = fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
-    if not keeps or not _REFRAMING.isdisjoint(fields):
+    if b"transfer-encoding" in fields:
         return -1
+    if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return -1  # it is the last request, or an upgrade
     length = fields.get(b"content-length", b"0")
     return int(length) if _LENGTH.fullmatch(length) else -1
 

@@ -144,6 +144,18 @@ async def test_curl_is_taken_as_it_speaks() -> None:
         assert taken(house) == 1
 
 
+@in_loop
+async def test_where_our_count_is_not_the_parsers_the_long_way_is_taken() -> None:
+    house, wire = wired()
+    wire.send(STATUS)
+    await quiet(house, wire)
+    wire.protocol._request_count += 1
+    wire.send(PLAIN)
+    await quiet(house, wire)
+    assert taken(house) == 0
+    assert wire.written.count(b"HTTP/1.1 200 OK") == 2
+
+
 # Who goes away.
 
 
@@ -192,7 +204,9 @@ async def test_a_node_that_stops_waits_for_the_answer_and_closes_then() -> None:
     await quiet(house, wire)
     house.manager.pre_shutdown()
     drained = asyncio.create_task(house.manager._door.drained(60))
-    wire.send(OTHER)
+    for _ in range(hot.MAX_PIECES):
+        wire.send(OTHER)
+    assert wire.paused
     await quiet(house, wire)
     assert not drained.done()
     assert not wire.closing

@@ -111,6 +111,10 @@ GOOD: dict[str, list[Step]] = {
     "more comes before the outcome": [hold, PLAIN, SESSION, OTHER, STATUS, let_go],
     "another is asked first": [hold, SESSION, PLAIN, OTHER, let_go],
     "two in one piece": [PLAIN + OTHER],
+    "at once": [(PLAIN, OTHER, PLAIN)],
+    "at once behind another": [(SESSION, PLAIN, STATUS, OTHER)],
+    "at once behind half of another": [(SESSION[:-3], SESSION[-3:], PLAIN), (STATUS[:-1], b"\n")],
+    "a body at once behind its head": [(PLAIN[:-22], PLAIN[-22:]), (OTHER[:-5], OTHER[-5:])],
     "all in one piece": [STATUS + PLAIN + SESSION + OTHER + STATUS + PLAIN],
     "forty in one piece": [(PLAIN + OTHER) * 20],
     "a thousand refusals in one piece": [post(body=b"{") * 1_000],
@@ -120,6 +124,12 @@ GOOD: dict[str, list[Step]] = {
         lambda house: setattr(house.gateway.acquires, "_limit", 0),
         PLAIN,
         post("release", {"owner": "w", "token": 1}),
+    ],
+    "room for releases only": [
+        PLAIN,
+        lambda house: house.gateway.submissions._load.__setitem__(False, 1 << 20),
+        post(target="/v1/locks/b/acquire"),
+        OTHER,
     ],
     "refused": [lambda house: house.node.faults.append("storage-full"), PLAIN],
     "overloaded": [lambda house: house.node.faults.append("overloaded"), OTHER],
@@ -413,7 +423,12 @@ def plays(draw: st.DrawFn) -> list[Step]:
     events: list[Step] = [hold, let_go, release("other", 1)]
     for event in draw(st.lists(st.sampled_from(events), max_size=3)):
         pieces.insert(draw(st.integers(0, len(pieces))), event)
-    return [piece for piece in pieces if piece != b""]
+    pieces = [piece for piece in pieces if piece != b""]
+    if draw(st.booleans()):
+        return pieces
+    # The first bytes come at once.
+    first = [piece for piece in pieces[:3] if isinstance(piece, bytes)]
+    return [tuple(first), *pieces[len(first) :]] if first == pieces[: len(first)] else pieces
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
