@@ -105,6 +105,14 @@ class Locks:
             return error
         return None
 
+    def simple_refusal(self, name: str) -> RaftcoordError | None:
+        """The same for the simple protocol, where nobody is the holder."""
+        try:
+            self._check_free(name, None)
+        except RaftcoordError as error:
+            return error
+        return None
+
     # Commands.
 
     def acquire(self, command: AcquireLock, envelope: Envelope) -> Granted | Queued:

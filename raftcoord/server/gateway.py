@@ -76,8 +76,10 @@ class Gateway:
         self._applied_at = self._loop.time()
         self._node = node
         self.submissions = Submissions(node, name, boot, self._max_in_flight)
-        self.acquires = AcquireWaits(self.machine, self.submissions, self._max_waiting)
         self.reading = Reading(node, self._max_waiting)
+        self.acquires = AcquireWaits(
+            self.machine, self.submissions, self._max_waiting, self.reading.check, self.behind
+        )
         self._opened = True
 
     # Commands.

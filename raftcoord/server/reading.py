@@ -5,10 +5,13 @@ nothing can come between. Source: Raft paper §8; `consensus.reads`.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from raftcoord.errors import NoLeader, Overloaded, RaftcoordError, RevisionNotReached
+
+_log = logging.getLogger("raftcoord.reading")
 
 READ_TIMEOUT = 5.0
 PAUSE = 0.05
@@ -51,13 +54,14 @@ class _Read:
 
 
 class _Batch:
-    """The reads of one loop turn, and when the first of them came."""
+    """The reads of one loop turn, and when the first of them came. checks: see `check`."""
 
-    __slots__ = ("began", "reads")
+    __slots__ = ("began", "checks", "reads")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.reads: list[_Read] = []
+        self.checks: list[Callable[[int | None], None]] = []
 
 
 class Reading:
@@ -85,16 +89,18 @@ class Reading:
             raise Overloaded("too many reads wait at this node; try again", retry_after=1)
         future: asyncio.Future[tuple[_T, int]] = self._loop.create_future()
         timer = self._loop.call_later(READ_TIMEOUT, _give_up, future)
-        if self._batch is None:
-            self._batch = _Batch(self._loop.time())
-            self._loop.call_soon(self._pass)
-        self._batch.reads.append(_Read(query, future))
+        self._next_batch().reads.append(_Read(query, future))
         self._waiting += 1
         try:
             return await future
         finally:
             self._waiting -= 1
             timer.cancel()
+
+    def check(self, told: Callable[[int | None], None]) -> None:
+        """Call `told` with the revision when a linearizable read of now may be answered, or with
+        None where that cannot be told at once. Who asks bounds how many wait."""
+        self._next_batch().checks.append(told)
 
     def stale(self, query: Callable[[], _T]) -> tuple[_T, int]:
         """The query's value by what is here now."""
@@ -106,9 +112,8 @@ class Reading:
         Asking makes the next answer better: a barrier is passed in the background.
         """
         now = self._loop.time()
-        if self._batch is None and (self._fresh_at is None or now - self._fresh_at > 1.0):
-            self._batch = _Batch(now)
-            self._loop.call_soon(self._pass)
+        if self._fresh_at is None or now - self._fresh_at > 1.0:
+            self._next_batch()
         return None if self._fresh_at is None else now - self._fresh_at
 
     async def reach(self, revision: int, seconds: float) -> None:
@@ -151,6 +156,12 @@ class Reading:
         if self._parked:
             self._try_again()
 
+    def _next_batch(self) -> _Batch:
+        if self._batch is None:
+            self._batch = _Batch(self._loop.time())
+            self._loop.call_soon(self._pass)
+        return self._batch
+
     def _pass(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
@@ -158,15 +169,25 @@ class Reading:
 
     def _ask(self, batch: _Batch) -> None:
         def done(index: int | None) -> None:
+            checks, batch.checks = batch.checks, []
             if index is None:
+                self._tell(checks, None)
                 self._park(batch)
                 return
             self._fresh_at = batch.began
             revision = self._reader.applied
+            self._tell(checks, revision)
             for read in batch.reads:
                 read.evaluate(revision)
 
         self._reader.read_barrier(done)
+
+    def _tell(self, checks: list[Callable[[int | None], None]], revision: int | None) -> None:
+        for told in checks:
+            try:
+                told(revision)
+            except Exception:  # noqa: BLE001  # the others shall have their answers
+                _log.exception("a check behind a barrier failed")
 
     def _park(self, batch: _Batch) -> None:
         batch.reads = [read for read in batch.reads if not read.future.done()]

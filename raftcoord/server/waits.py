@@ -9,12 +9,21 @@ its id; after a snapshot was installed over entries, the machine's tables say wh
 """
 
 import asyncio
+from collections.abc import Callable
 
 from raftcoord.commands import AcquireLock, CancelAcquire, Granted, Queued, SimpleLock
-from raftcoord.errors import NotReady, OutcomeUnknown, Overloaded, RaftcoordError, SessionGone
+from raftcoord.errors import (
+    NoLeader,
+    NotReady,
+    OutcomeUnknown,
+    Overloaded,
+    RaftcoordError,
+    SessionGone,
+)
 from raftcoord.machine.events import Request
 from raftcoord.machine.queue import Holder
 from raftcoord.machine.state import Machine
+from raftcoord.server.refusing import contended, refusal
 from raftcoord.server.submissions import Ended, Settled, Submission, Submissions, Told
 
 CANCEL_TIMEOUT = 30.0
@@ -72,13 +81,26 @@ class AcquireWait:
 
 
 class AcquireWaits:
-    """The acquires of this door that are not answered yet; at most `limit`."""
+    """The acquires of this door that are not answered yet; at most `limit`.
 
-    def __init__(self, machine: Machine, submissions: Submissions, limit: int) -> None:
+    Args:
+        check: as `Reading.check`. behind: as `Gateway.behind`.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        submissions: Submissions,
+        limit: int,
+        check: Callable[[Callable[[int | None], None]], None],
+        behind: Callable[[], int],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.submissions = submissions
         self._machine = machine
         self._limit = limit
+        self._check = check
+        self._behind = behind
         self._waits: dict[int, AcquireWait] = {}
         self.closing = False
 
@@ -99,8 +121,28 @@ class AcquireWaits:
             raise Overloaded("too many wait at this node; try again", retry_after=1)
         wait = AcquireWait(self, command, told, timeout)
         self._waits[wait.seq] = wait
-        wait.submission.propose()
+        if contended(self._machine, command) and self._refusal(command) is not None:
+            self._check(lambda revision: self._confirm(wait, revision))
+        else:
+            wait.submission.propose()
         return wait
+
+    def _refusal(self, command: Acquire) -> RaftcoordError | None:
+        return refusal(self._machine, command, self._behind())
+
+    def _confirm(self, wait: AcquireWait, revision: int | None) -> None:
+        """The state here, which refused the acquire, is as new as the acquire now: refuse it, or
+        make the first attempt. Never behind one: it could be refused by what that took."""
+        if wait.ended is not None:
+            return
+        if wait.abandoned:
+            self.finish(wait, NoLeader("the caller went away before it was sent"))
+            return
+        error = None if revision is None else self._refusal(wait.command)
+        if revision is None or error is None:
+            wait.submission.propose()
+        else:
+            self.finish(wait, Settled(error, revision))
 
     def finish(self, wait: AcquireWait, ended: Ended) -> None:
         """The acquire has its answer."""

@@ -45,7 +45,7 @@ async def test_a_held_lock_is_refused_with_its_holders() -> None:
         problem = refused.json()
         assert refused.status == 409
         assert refused.headers["content-type"] == "application/problem+json"
-        assert refused.headers["raftcoord-revision"] == "2"
+        assert refused.headers["raftcoord-revision"] == "1"
         assert (problem["type"], problem["status"], problem["reason"]) == ("lock-held", 409, "held")
         assert problem["holders"][0]["owner"] == "w1"
         assert problem["holders"][0]["meta"] == {"host": "h1"}
