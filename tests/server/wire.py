@@ -29,6 +29,10 @@ class Wire(asyncio.Transport):
         self.writes = 0
         self.closing = False
         self.paused = False
+        self.failures: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: self.failures.append(context)
+        )
         self.protocol: RequestHandler = house.manager()
         self.protocol.connection_made(self)
 
@@ -82,13 +86,14 @@ class Record(NamedTuple):
 
 
 async def quiet(house: House, wire: Wire) -> None:
-    """Let the loop run until nothing happens any more."""
+    """Let the loop run until nothing happens any more; nothing may have failed in it."""
     still, last = 0, None
     while still < _QUIET:
         await asyncio.sleep(0)
         now = (len(wire.written), wire.closing, house.node.applied, house.node.proposed)
         still = still + 1 if now == last else 0
         last = now
+    assert not wire.failures
 
 
 def furnished() -> House:
@@ -118,14 +123,16 @@ async def play(steps: Sequence[Step], *, hot: bool, house: House | None = None) 
     closed, entries = wire.closing, list(house.node.entries)
     wire.close()
     await quiet(house, wire)
+    after = house.node.entries[len(entries) :]
     house.gateway.abort()
+    await quiet(house, wire)
     assert manager._door._active == 0
     return Record(
         answers=_DATE.sub(b"\r\nDate: now\r\n", bytes(wire.written)),
         writes=wire.writes,
         closed=closed,
         entries=entries,
-        after=house.node.entries[len(entries) :],
+        after=after,
         digest=house.machine.digest(),
         taken=0 if manager.hot is None else manager.hot.taken,
     )
