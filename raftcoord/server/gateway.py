@@ -40,6 +40,10 @@ _T = TypeVar("_T")
 class Consensus(Proposer, Reader, Protocol):
     """What is needed of `consensus.node.Node`."""
 
+    @property
+    def cluster_time(self) -> int:
+        """Milliseconds of cluster time, as far as this node can tell."""
+
 
 class Gateway:
     """This node's gateway. `open` it when the node has started.
@@ -64,7 +68,6 @@ class Gateway:
         self._gathering: asyncio.TimerHandle | None = None
         self._closed = False
         self._opened = False
-        self._applied_at = 0.0
 
     def open(self, node: Consensus, name: str, boot: int) -> None:
         """Begin to take requests.
@@ -73,7 +76,6 @@ class Gateway:
             name, boot: of the request ids: this node's data folder, and which start of it.
         """
         self._loop = asyncio.get_running_loop()
-        self._applied_at = self._loop.time()
         self._node = node
         self.submissions = Submissions(node, name, boot, self._max_in_flight)
         self.reading = Reading(node, self._max_waiting)
@@ -213,7 +215,7 @@ class Gateway:
     def behind(self) -> int:
         """Milliseconds that have gone by, as far as this node can tell, since the cluster time
         that its state shows: how much less is left of what that state says."""
-        return max(0, int((self._loop.time() - self._applied_at) * 1000))
+        return max(0, self._node.cluster_time - self.machine.clock)
 
     # What the node tells.
 
@@ -221,7 +223,6 @@ class Gateway:
         """An entry was applied; its own caller has been told."""
         if not self._opened:
             return
-        self._applied_at = self._loop.time()
         self.reading.applied(index)
         for event in applied.events:
             kind = event.kind

@@ -34,6 +34,10 @@ class FakeNode:
         self.held: list[Callable[[], None]] | None = None
         self.on_applied: Callable[[int, Applied], None] = lambda index, applied: None
 
+    @property
+    def cluster_time(self) -> int:
+        return max(self.time, self.machine.clock)
+
     def propose(self, payload: bytes, done: Done, *, priority: bool = False) -> None:
         self.proposed += 1
         loop = asyncio.get_running_loop()

@@ -82,7 +82,7 @@ async def test_a_lease_of_its_own_ends_by_cluster_time() -> None:
 async def test_what_is_left_of_a_lease_shrinks_while_nothing_is_written() -> None:
     async with served() as house:
         await house.acquire("a", "w")
-        house.gateway._applied_at -= 10
+        house.node.time += 10_000
         left = (await house.get("/v1/locks/a")).json()["holders"][0]["expires_in"]
         assert 19 < left <= 20
 

@@ -137,7 +137,7 @@ async def test_a_refusal_names_who_has_the_lock_now_through_a_node_that_lags() -
 async def test_what_is_left_of_a_lease_is_what_is_left_now() -> None:
     async with served() as house:
         await house.acquire("a", "w1")
-        house.gateway._applied_at -= 29.5
+        house.node.time += 29_500
         refused = (await house.acquire("a", "w2")).json()
         assert 0 < refused["holders"][0]["expires_in"] <= 0.5
         assert 0 < refused["retry_after"] <= 0.5
@@ -151,7 +151,6 @@ async def test_a_lease_that_is_over_is_for_the_log() -> None:
     """Cluster time stands still here, until an entry brings it."""
     async with served() as house:
         await house.acquire("a", "w1")
-        house.gateway._applied_at -= 30
         house.node.time += 30_000
         assert (await house.acquire("a", "w2")).json()["token"] == 2
         assert house.node.barriers == 0
@@ -174,7 +173,7 @@ async def test_without_a_leader_nobody_is_told_that_a_lock_is_held() -> None:
         await house.acquire("a", "w1")
         house.node.has_leader = False
         task = asyncio.create_task(house.acquire("a", "w2"))
-        await until(lambda: house.node.proposed == 2)
+        await until(lambda: house.node.proposed >= 2)
         assert not task.done()
         house.node.has_leader = True
         house.gateway.leader_changed()
@@ -182,7 +181,7 @@ async def test_without_a_leader_nobody_is_told_that_a_lock_is_held() -> None:
 
         house.node.has_leader = False
         task = asyncio.create_task(house.acquire("a", "w2"))
-        await until(lambda: house.node.proposed == 4)
+        await until(lambda: house.node.proposed >= 4)
         (wait,) = house.gateway.acquires._waits.values()
         wait.submission.run_out()
         reply = await task
