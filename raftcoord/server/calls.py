@@ -19,7 +19,7 @@ SHOWN = 200
 """Characters of a caller's own text that a refusal repeats."""
 
 _T = TypeVar("_T")
-_AT = re.compile(r" - at `\$\.?(.*)`$")
+_AT = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
 _NAMED = re.compile(r"(?:unknown|required) field `([^`]*)`")
 _JSON_TYPES = ("application/json", "application/msgpack")
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from raftcoord.errors import InternalError, Malformed, RaftcoordError
-from raftcoord.server.answers import Answer, write
+from raftcoord.server.answers import NO_STORE, Answer, write
 from raftcoord.server.calls import Call
 from raftcoord.server.front import Front
 from raftcoord.server.hot import Hot, HotConnection, possible
@@ -22,6 +22,7 @@ from raftcoord.server.router import Router
 
 _log = logging.getLogger("raftcoord.door")
 
+_SIMPLE = ("/lock", "/transaction")
 KEEP_ALIVE = 600.0
 """Seconds an idle connection stays open."""
 LINGER = 2.0
@@ -92,7 +93,9 @@ class Door:
     def failed(self, error: Exception, method: str, target: str) -> Answer:
         """The answer where a request met an error, or a bug, which the log gets too."""
         if isinstance(error, RaftcoordError):
-            return problem(error)
+            # A refusal before the route's handler must not be kept for those that get behind it.
+            simple = target.partition("?")[0].endswith(_SIMPLE)
+            return problem(error, headers=NO_STORE if simple else b"")
         incident = self._incident()
         _log.error("incident %s: %s %.200s", incident, method, target, exc_info=error)
         return problem(_bug(incident))

@@ -2,6 +2,7 @@
 what is allowed."""
 
 import math
+import re
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -12,6 +13,9 @@ from raftcoord.errors import Malformed
 NAME_ALLOWED = "1-256 bytes of UTF-8 without control characters, not . or .."
 Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 """An id or a token in a body: what the log can hold."""
+SHOWN = 40
+"""Characters of a wrong value that a refusal repeats."""
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _ROUNDING = 1e-6
 """Milliseconds: what a sum of decimal seconds may be off by in binary without counting as more."""
 
@@ -42,7 +46,7 @@ def milliseconds(field: str, seconds: float, low: int, high: int) -> int:
         low, high: bounds in milliseconds. With low 0, a duration may be absent: 0 is allowed,
             and nothing else below one millisecond.
     """
-    if not math.isfinite(seconds) or seconds * 1000 > high + _ROUNDING:
+    if not -high <= seconds <= high or seconds * 1000 > high + _ROUNDING:
         raise _bad_duration(field, seconds, low, high)
     if seconds == 0 and low == 0:
         return 0
@@ -51,14 +55,34 @@ def milliseconds(field: str, seconds: float, low: int, high: int) -> int:
     return math.ceil(seconds * 1000 - _ROUNDING)
 
 
+def _lowest(low: int) -> str:
+    return "0, or 0.001" if low == 0 else f"{low / 1000:g}"
+
+
 def _bad_duration(field: str, seconds: float, low: int, high: int) -> Malformed:
-    lowest = "0, or 0.001" if low == 0 else f"{low / 1000:g}"
-    allowed = f"seconds, {lowest} to {high // 1000}"
-    shown = f"{seconds:g}" if math.isfinite(seconds) else str(seconds)
+    allowed = f"seconds, {_lowest(low)} to {high // 1000}"
     limit = high / 1000 if seconds > 0 and seconds * 1000 > high else max(low, 1) / 1000
     return Malformed(
-        f"{field} is {shown}; allowed: {allowed}", field=field, limit=limit, allowed=allowed
+        f"{field} is {shown(seconds)}; allowed: {allowed}",
+        field=field,
+        limit=limit,
+        allowed=allowed,
     )
+
+
+def duration(field: str, text: str, low: int, high: int) -> int:
+    """The same, of a text: decimal digits, with a point or without."""
+    if not _DECIMAL.fullmatch(text):
+        allowed = f"seconds, {_lowest(low)} to {high // 1000}"
+        raise Malformed(
+            f"{field} is {text[:SHOWN]!r}; allowed: {allowed}", field=field, allowed=allowed
+        )
+    return milliseconds(field, float(text), low, high)
+
+
+def shown(value: float) -> str:
+    """A number as it was sent, or how that begins."""
+    return repr(value).removesuffix(".0")[:SHOWN]
 
 
 def number(field: str, value: float, low: float, high: float) -> None:
@@ -66,7 +90,7 @@ def number(field: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         allowed = f"{low:g} to {high:g}"
         raise Malformed(
-            f"{field} is {value:g}; allowed: {allowed}",
+            f"{field} is {shown(value)}; allowed: {allowed}",
             field=field,
             limit=high if value > high else low,
             allowed=allowed,

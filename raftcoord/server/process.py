@@ -193,7 +193,7 @@ def _listen(listener: socket.socket) -> None:
 def _port_problem(host: str, port: int, error: OSError) -> PortInUse:
     if error.errno == errno.EADDRINUSE:
         text = f"{host}:{port} is in use by another program: stop that one, or choose another"
-        return PortInUse(f"{text} http.port", host=host, port=port)
+        return PortInUse(f"{text} http.port (flag --port)", host=host, port=port)
     return PortInUse(f"cannot listen on {host}:{port}: {error.strerror}", host=host, port=port)
 
 

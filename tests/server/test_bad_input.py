@@ -114,6 +114,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("POST /v1/transactions/one/commit", {}, "id"),
     ("GET /v1/transactions/1?wait=nan", None, "wait"),
     ("GET /v1/transactions/1?wait=3601", None, "wait"),
+    ("GET /v1/transactions/1?wait=1_0", None, "wait"),
+    ("GET /v1/transactions/1?wait=-1", None, "wait"),
     ("GET /v1/transactions?state=lost", None, "state"),
     # Queries.
     ("GET /v1/locks?limit=0", None, "limit"),
@@ -218,6 +220,44 @@ async def test_msgpack_says_no_more_than_json(body: Any) -> None:
         assert house.node.applied == 0
 
 
+@pytest.mark.parametrize("meta", [{1: 2}, {"a": 1, 2: {}}])
+@in_loop
+async def test_a_key_that_is_no_text_names_its_field(meta: Any) -> None:
+    async with served() as house:
+        body = msgspec.msgpack.encode({"owner": "w", "ttl": 1, "meta": meta})
+        headers = {"Content-Type": "application/msgpack"}
+        reply = await house.request("POST", "/v1/locks/a/acquire", body, headers)
+        problem = assert_problem(reply, 400, "malformed")
+        assert (problem["field"], problem["allowed"]) == (
+            "meta",
+            "a JSON object of at most 4096 bytes",
+        )
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "said"),
+    [
+        ("POST /v1/locks/a/acquire", {"owner": "w", "ttl": 86400.001}, "ttl is 86400.001;"),
+        ("POST /v1/locks/a/acquire", {"owner": "w", "ttl": 86401}, "ttl is 86401;"),
+        ("POST /v1/locks/a/acquire", {"owner": "w", "ttl": -0.5}, "ttl is -0.5;"),
+        ("PUT /v1/rings/r/members/m", {"weight": 100.0000001}, "weight is 100.0000001;"),
+        ("PUT /v1/rings/r", {"virtual_nodes": 10**400}, f"virtual_nodes is 1{'0' * 39};"),
+        ("PUT /v1/rings/r", {"virtual_nodes": -(10**400)}, f"virtual_nodes is -1{'0' * 38};"),
+        ("POST /transaction", {"key": "k", "value": "v", "expire": 10**400}, "expire is 1000"),
+        ("POST /transaction", {"key": "k", "value": "v", "expire": "-1"}, "expire is '-1';"),
+        ("GET /lock?key=k&value=v&expire=-1", None, "expire is '-1';"),
+        ("GET /lock?key=k&value=v&expire=abc", None, "expire is 'abc';"),
+        ("GET /lock?key=k&value=v&expire=86400.001", None, "expire is 86400.001;"),
+        ("GET /v1/transactions/1?wait=1_0", None, "wait is '1_0';"),
+    ],
+)
+@in_loop
+async def test_a_refusal_repeats_what_was_sent(target: str, body: Any, said: str) -> None:
+    async with served() as house:
+        reply = await house.request(*target.split(" "), body)
+        assert assert_problem(reply, 400, "malformed")["detail"].startswith(said)
+
+
 @pytest.mark.parametrize("data", [b"\xc1", b"\x81", b"\xdf\xff\xff\xff\xff", b"\x91" * 100_000])
 @in_loop
 async def test_malformed_msgpack_is_refused(data: bytes) -> None:
@@ -261,6 +301,8 @@ async def test_what_is_not_there(asked: str, status: int, slug: str) -> None:
         if status == 405:
             assert method not in reply.headers["allow"]
             assert reply.headers["allow"]
+            simple = target.startswith(("/lock", "/transaction"))
+            assert reply.headers.get("cache-control") == ("no-store" if simple else None)
 
 
 @in_loop

@@ -223,6 +223,8 @@ async def test_pages_of_other_sites_are_refused(target: str) -> None:
         ):
             reply = await house.get(target, headers)
             assert_problem(reply, 403, "forbidden")
+            simple = target.startswith(("/lock", "/transaction"))
+            assert reply.headers.get("cache-control") == ("no-store" if simple else None)
         assert house.node.applied == 0
 
 

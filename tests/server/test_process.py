@@ -145,6 +145,7 @@ def test_a_port_in_use_is_named(started: Any) -> None:
         code, said = started("--dev", "--port", str(port)).ended()
     assert code == 75
     assert f"127.0.0.1:{port} is in use" in said
+    assert "choose another http.port (flag --port)" in said
     assert "Traceback" not in said
 
 

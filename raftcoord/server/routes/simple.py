@@ -3,8 +3,6 @@
 Every answer is JSON, is not to be stored, and names the resource under /v1 behind it.
 """
 
-import math
-import re
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -31,7 +29,6 @@ from raftcoord.server.submissions import Settled
 
 ROLLBACK = "0"
 _FORM = "application/x-www-form-urlencoded"
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _EXPIRE = "seconds: 0, or 0.001 to 86400"
 _TEXT = "1-256 bytes of UTF-8 without control characters"
 
@@ -166,7 +163,7 @@ def _given(asked: dict[str, str], field: str) -> str:
 def _expire(given: str | float) -> int:
     """Milliseconds; 0 for zero however it is written."""
     if isinstance(given, str):
-        given = float(given) if _NUMBER.fullmatch(given) else math.nan
+        return fields.duration("expire", given, 0, bounds.SIMPLE_EXPIRE)
     return fields.milliseconds("expire", given, 0, bounds.SIMPLE_EXPIRE)
 
 

@@ -214,14 +214,7 @@ def _number(call: Call) -> int:
 
 
 def _wait(asked: dict[str, str]) -> float:
-    text = asked.get("wait", "0")
-    try:
-        value = float(text)
-    except ValueError:
-        raise Malformed(
-            f"wait is {text[:40]!r}", field="wait", allowed="seconds, 0, or 0.001 to 3600"
-        ) from None
-    return fields.milliseconds("wait", value, 0, bounds.WAIT) / 1000
+    return fields.duration("wait", asked.get("wait", "0"), 0, bounds.WAIT) / 1000
 
 
 def _answer(reply: TransactionAnswer) -> dict[str, Any]:
