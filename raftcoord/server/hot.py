@@ -12,7 +12,6 @@ One request of a connection is open at a time; what comes meanwhile is kept, up 
 import asyncio
 import logging
 import re
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -161,7 +160,7 @@ class HotConnection(RequestHandler):
             self._place = Place(hot.heads)
         self._asked: _Asked | None = None
         self._begun: list[bytes] = []
-        self._kept: deque[bytes] = deque()
+        self._kept: list[bytes] = []
         self._patience: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -262,7 +261,7 @@ class HotConnection(RequestHandler):
 
     def _go_on(self) -> None:
         while self._kept and self._asked is None:
-            data = self._kept.popleft()
+            data = self._kept.pop(0)
             if self._stopped and not self._kept and self.transport is not None:
                 self._stopped = False
                 self.transport.resume_reading()
