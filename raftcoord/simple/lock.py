@@ -5,8 +5,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from raftcoord.errors import LockHeld, NotHolder, OutcomeUnknown, RaftcoordError
+from raftcoord.simple.checks import check_expire, check_text
 from raftcoord.simple.patience import FIRST_PAUSE, PASSING, Patience, rest
-from raftcoord.simple.server import Server, check_expire
+from raftcoord.simple.server import Server
 
 
 class DistributedLock:
@@ -30,6 +31,7 @@ class DistributedLock:
         key: str = "lock",
         expire: float = 60,
     ) -> None:
+        check_text("key", key)
         check_expire(expire)
         self._server = Server(url, timeout)
         self._timeout = timeout

@@ -2,11 +2,11 @@
 
 import http.client
 import json
-import math
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from raftcoord.errors import ERRORS, Malformed, NotReady, OutcomeUnknown, RaftcoordError
+from raftcoord.simple.checks import check_text, check_timeout
 
 
 class Server:
@@ -17,15 +17,15 @@ class Server:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        parts = urlsplit(url)
+        check_text("url", url)
         try:
+            parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            port = 0
+            parts, port = urlsplit(""), 0
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
             raise Malformed(f"{url!r} is no URL", field="url", allowed="http://host:port/path")
-        if not 0 < timeout < math.inf:
-            raise Malformed("timeout must be positive", field="timeout", allowed="seconds")
+        check_timeout(timeout)
         self._url = url
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
@@ -103,11 +103,3 @@ def _error(status: int, body: dict[str, Any], conflict: type[RaftcoordError]) ->
         if key not in ("type", "title", "status", "detail", "self")
     }
     return known(detail, **fields)
-
-
-def check_expire(expire: float) -> None:
-    """Raise Malformed for what the server would refuse."""
-    if not 0 < expire <= 86_400:
-        raise Malformed(
-            f"expire is {expire}", field="expire", limit=86_400, allowed="seconds, to 86400"
-        )

@@ -5,8 +5,9 @@ from http.client import CONFLICT
 from typing import Any
 
 from raftcoord.errors import NotPrepared, OutcomeUnknown, RaftcoordError
+from raftcoord.simple.checks import check_expire, check_text
 from raftcoord.simple.patience import PASSING, Patience
-from raftcoord.simple.server import Server, check_expire
+from raftcoord.simple.server import Server
 
 
 class DistributedTransaction:
@@ -28,6 +29,7 @@ class DistributedTransaction:
         expire: float = 60,
         timeout: float = 5,
     ) -> None:
+        check_text("key", key)
         check_expire(expire)
         self._server = Server(url, timeout)
         self._timeout = timeout

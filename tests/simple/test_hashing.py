@@ -38,7 +38,21 @@ def test_few_keys_move_when_a_node_comes() -> None:
     assert 200 < len(moved) < 800
 
 
-@pytest.mark.parametrize("nodes", [[], [""], [1], ["a", None]])
+@pytest.mark.parametrize(
+    "nodes", [[], [""], [1], ["a", None], None, 5, "", ["a", "\ud800"], [b"a"]]
+)
 def test_what_is_no_list_of_names(nodes: list[str]) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as raised:
         ConsistentHash(nodes)
+    assert raised.value.fields["field"] == "nodes"
+    assert raised.value.fields["allowed"]
+    str(raised.value).encode()
+
+
+@pytest.mark.parametrize("key", [5, None, b"key", "\ud800"])
+def test_what_is_no_key(key: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        ConsistentHash(["a"]).get(key)
+    assert raised.value.fields["field"] == "key"
+    assert raised.value.fields["allowed"]
+    raised.value.detail.encode()

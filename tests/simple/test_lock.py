@@ -4,11 +4,12 @@ import re
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from raftcoord.errors import Malformed, NoLeader, NotHolder, NotReady, OutcomeUnknown
-from raftcoord.simple import DistributedLock
+from raftcoord.simple import DistributedLock, DistributedTransaction
 from tests.simple.world import Silent, World, world
 
 
@@ -169,11 +170,31 @@ def test_who_cannot_be_reached_is_an_error_in_the_end() -> None:
         {"expire": -1},
         {"expire": 86_401},
         {"expire": float("nan")},
+        {"expire": "5"},
+        {"expire": None},
+        {"expire": True},
+        {"expire": 10**400},
+        {"timeout": None},
+        {"timeout": "5"},
+        {"timeout": 10**400},
+        {"timeout": 1e300},
+        {"timeout": float("inf")},
+        {"timeout": float("nan")},
+        {"key": None},
+        {"key": 5},
+        {"key": "\ud800"},
+        {"url": None},
+        {"url": "http://[::1/lock"},
+        {"url": "http://localhost/\ud800"},
     ],
 )
-def test_what_cannot_work_is_refused_at_once(fields: dict[str, object]) -> None:
-    with pytest.raises(Malformed):
-        DistributedLock(**fields)  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", [DistributedLock, DistributedTransaction])
+def test_what_cannot_work_is_refused_at_once(kind: Any, fields: dict[str, object]) -> None:
+    with pytest.raises(Malformed) as raised:
+        kind(**fields)
+    assert raised.value.fields["field"] == next(iter(fields))
+    assert raised.value.fields["allowed"]
+    raised.value.detail.encode()
 
 
 def test_a_key_that_is_no_name_is_refused_by_the_server() -> None:
