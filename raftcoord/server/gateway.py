@@ -1,8 +1,8 @@
 """The way from the routes to the log and the machine, and back.
 
 A command gets its request id here and is followed until its outcome is known (`submissions`);
-acquires wait for their events (`waits`); reads share barriers (`reading`); keepalives are
-gathered into one entry.
+acquires wait for their events (`waits`), or are refused without the log (`refusing`); reads share
+barriers (`reading`); keepalives are gathered into one entry.
 """
 
 import asyncio
