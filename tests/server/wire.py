@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from aiohttp.web import RequestHandler
 
-from raftcoord.commands import AcquireLock, Envelope, OpenSession, encode
+from raftcoord.commands import AcquireLock, AnyCommand, Envelope, OpenSession, encode
 from tests.server.house import House, opened
 
 _QUIET = 12
@@ -99,9 +99,11 @@ async def quiet(house: House, wire: Wire) -> None:
 def furnished() -> House:
     """A house where another holds the lock "held", with token 1, and session 1 is open."""
     house = House()
-    for number, command in enumerate(
-        (AcquireLock("held", "other", ttl=600_000), OpenSession(600_000)), 1
-    ):
+    commands: list[AnyCommand] = [
+        AcquireLock("held", "other", ttl=600_000),
+        OpenSession(600_000),
+    ]
+    for number, command in enumerate(commands, 1):
         house.node.append(encode(Envelope("other", 1, number, 1, "", command)))
     house.node.entries.clear()
     return house
