@@ -54,7 +54,7 @@ class Observer:
         """A member's log lost this entry and all behind it."""
 
     def reset(self, time: float, member: str, index: int, term: int, *, kept: bool) -> None:
-        """A member's log begins behind this entry now, by a snapshot; `kept`: what matched stays."""
+        """A member's log begins behind this entry, by a snapshot; `kept`: what matched stays."""
 
     def applied(
         self,
