@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from chaos.history import Operation
 from chaos.nemesis.nodes import Nodes
-from chaos.workloads.agent import Agent
+from chaos.workloads import everything
+from chaos.workloads.agent import Agent, drive
 
-PAGE = 1_000
 QUIET = 0.5
 """Seconds without a new revision after which the cluster counts as at rest."""
 
@@ -37,21 +35,4 @@ def wait_for_rest(nodes: Nodes, seconds: float) -> bool:
 
 def read_everything(agent: Agent) -> bool:
     """Read all through all nodes; whether each question got its answers at one revision."""
-    agreed = _everywhere(agent, "locks.list", limit=PAGE)
-    agreed &= _everywhere(agent, "sessions.list", limit=PAGE)
-    agreed &= _everywhere(agent, "rings.list", limit=PAGE)
-    rings = agent.ask("rings.list", limit=PAGE)
-    for ring in rings.answer.get("rings", ()):
-        agreed &= _everywhere(agent, "ring.read", ring=ring["name"])
-    after: int | None = 0
-    while after is not None:
-        agreed &= _everywhere(agent, "transactions.list", limit=PAGE, after=after)
-        page = agent.ask("transactions.list", limit=PAGE, after=after)
-        following = page.answer.get("next")
-        after = following if page.ok and following is not None and following > after else None
-    return bool(agreed)
-
-
-def _everywhere(agent: Agent, kind: str, **arguments: Any) -> bool:
-    answers: list[Operation] = [agent.ask(kind, node=node, **arguments) for node in agent.nodes]
-    return all(answer.ok for answer in answers) and len({item.revision for item in answers}) == 1
+    return drive(everything.read_everything(agent))

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import json
 import select
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-from chaos.history import Outcome
+from chaos.workloads.heard import Heard, hear
 from chaos.workloads.requests import Request
-from raftcoord.errors import ERRORS
 
 HOST = "127.0.0.1"
-NO_OUTCOME = frozenset(("outcome-unknown",))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a client heard of its request; see `chaos.history.Result` for the fields."""
-
-    outcome: Outcome
-    status: int | None = None
-    slug: str | None = None
-    revision: int | None = None
-    answer: dict[str, Any] = field(default_factory=dict)
-    why: str | None = None
 
 
 class Connections:
@@ -54,7 +37,7 @@ class Connections:
             return Heard("unknown", why=f"{type(error).__name__}: {error}")
         if response.will_close:
             self._drop(node)
-        return _heard(response.status, response.getheader("Raftcoord-Revision"), body)
+        return hear(response.status, response.getheader("Raftcoord-Revision"), body)
 
     def close(self) -> None:
         """Close all."""
@@ -84,19 +67,3 @@ def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
 
 def _headers(request: Request) -> dict[str, str]:
     return {"Content-Type": "application/json"} if request.body else {}
-
-
-def _heard(status: int, revision: str | None, body: bytes) -> Heard:
-    try:
-        answer = json.loads(body) if body else {}
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        return Heard("unknown", status, why="the answer is no JSON object")
-    number = int(revision) if revision is not None and revision.isdigit() else None
-    if 200 <= status < 300:
-        return Heard("ok", status, None, number, answer)
-    slug = str(answer.get("type", "")).rpartition("/")[2] or None
-    known = slug in ERRORS and slug not in NO_OUTCOME
-    # A refusal says with its slug that nothing was executed; what has none, says nothing.
-    return Heard("refused" if known else "unknown", status, slug, number, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from chaos.history import Operation
-from chaos.workloads.agent import Agent
+from chaos.workloads.caller import Caller
 from chaos.workloads.workload import Workload
 
 NAMES = ("lock/1", "lock/2", "lock/3")
@@ -20,19 +20,19 @@ class Locks(Workload):
 
     name = "locks"
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Caller) -> None:
         super().__init__(agent)
         self._over: deque[tuple[str, int]] = deque(maxlen=8)
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """One attempt at a lock, and what follows from it."""
         agent = self.agent
         name = agent.random.choice(NAMES)
         if agent.chance(0.1):
-            agent.ask("lock.read", name=name)
+            await agent.ask("lock.read", name=name)
         if self._over and agent.chance(0.15):
-            self._come_late(*self._over.popleft())
-        asked = agent.ask(
+            await self._come_late(*self._over.popleft())
+        asked = await agent.ask(
             "lock.acquire",
             name=name,
             owner=agent.name,
@@ -41,37 +41,37 @@ class Locks(Workload):
         )
         token = _token(asked)
         if token is not None:
-            self._hold(name, token)
+            await self._hold(name, token)
         elif asked.slug == "lock-held":
-            self._come_late_to(name)
+            await self._come_late_to(name)
 
-    def _hold(self, name: str, token: int) -> None:
+    async def _hold(self, name: str, token: int) -> None:
         agent = self.agent
         if agent.chance(0.3):
-            agent.ask("lock.check", name=name, token=token)
-        agent.pause(agent.random.uniform(0, LONGEST_HOLD))
+            await agent.ask("lock.check", name=name, token=token)
+        await agent.pause(agent.random.uniform(0, LONGEST_HOLD))
         if agent.chance(0.3):
-            agent.ask("lock.refresh", name=name, owner=agent.name, token=token)
+            await agent.ask("lock.refresh", name=name, owner=agent.name, token=token)
         if agent.chance(0.2):
-            agent.ask("lock.read", name=name)
+            await agent.ask("lock.read", name=name)
         if agent.chance(0.85):
-            agent.ask("lock.release", name=name, owner=agent.name, token=token)
+            await agent.ask("lock.release", name=name, owner=agent.name, token=token)
         if agent.chance(0.4):
             self._over.append((name, token))
 
-    def _come_late_to(self, name: str) -> None:
+    async def _come_late_to(self, name: str) -> None:
         """Somebody holds it: a token of ours must not touch that."""
         tokens = [token for lock, token in self._over if lock == name]
         if tokens and self.agent.chance(0.5):
-            self._come_late(name, tokens[-1])
+            await self._come_late(name, tokens[-1])
 
-    def _come_late(self, name: str, token: int) -> None:
+    async def _come_late(self, name: str, token: int) -> None:
         agent = self.agent
         kind = agent.random.choice(("lock.release", "lock.refresh", "lock.check"))
         if kind == "lock.check":
-            agent.ask(kind, name=name, token=token)
+            await agent.ask(kind, name=name, token=token)
         else:
-            agent.ask(kind, name=name, owner=agent.name, token=token)
+            await agent.ask(kind, name=name, owner=agent.name, token=token)
 
 
 def _token(asked: Operation) -> int | None:

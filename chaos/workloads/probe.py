@@ -13,13 +13,13 @@ class Probe(Workload):
 
     name = "probe"
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """One lock and its release."""
         agent = self.agent
         lock = f"probe/{agent.name}"
-        taken = agent.ask("lock.acquire", name=lock, owner=agent.name, ttl=LEASE)
+        taken = await agent.ask("lock.acquire", name=lock, owner=agent.name, ttl=LEASE)
         grant = taken.answer if taken.ok else taken.answer.get("grant")
         if grant:
-            agent.ask("lock.release", name=lock, owner=agent.name, token=int(grant["token"]))
+            await agent.ask("lock.release", name=lock, owner=agent.name, token=int(grant["token"]))
         elif taken.outcome == "never-sent":
-            agent.pause(REST)
+            await agent.pause(REST)

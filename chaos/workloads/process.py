@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from chaos.history import FORMAT, Header, Writer
 from chaos.workloads import Probe, Workload, workload
-from chaos.workloads.agent import Agent
+from chaos.workloads.agent import Agent, drive
 
 BROKEN = 70
 
@@ -47,35 +47,39 @@ def main() -> int:
     """Work until stdin ends; 0 when every agent came to its end."""
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
     writer = Writer(Path(plan.history), Header(FORMAT, tuple(plan.ports)))
-    loads = [load for name in plan.workloads for load in _loads(name, plan, writer)]
+    agents = [each for name in plan.workloads for each in _agents(name, plan, writer)]
     threading.excepthook = _broken
-    threads = [threading.Thread(target=_work, args=(load,), daemon=True) for load in loads]
+    threads = [threading.Thread(target=_work, args=each, daemon=True) for each in agents]
     for thread in threads:
         thread.start()
     sys.stdin.read()
-    for load in loads:
-        load.agent.stopping.set()
+    for agent, _ in agents:
+        agent.stopping.set()
     for thread in threads:
         thread.join()
     writer.close()
     return 0
 
 
-def _loads(name: str, plan: Plan, writer: Writer) -> list[Workload]:
+def _agents(name: str, plan: Plan, writer: Writer) -> list[tuple[Agent, Workload]]:
+    """The agents of a workload, each with its load."""
+
     def agent(label: str, ports: dict[str, int]) -> Agent:
         full = f"{plan.client}.{label}"
         return Agent(full, ports, writer, Random(f"{plan.seed}/{full}"), plan.pause)
 
     if name == Probe.name:
-        return [Probe(agent(f"probe-{node}", {node: port})) for node, port in plan.ports.items()]
+        alone = [agent(f"probe-{node}", {node: port}) for node, port in plan.ports.items()]
+        return [(each, Probe(each)) for each in alone]
     kind = workload(name)
-    return [kind(agent(kind.name, plan.ports))]
+    one = agent(kind.name, plan.ports)
+    return [(one, kind(one))]
 
 
-def _work(load: Workload) -> None:
-    while not load.agent.stopping.is_set():
-        load.step()
-    load.agent.close()
+def _work(agent: Agent, load: Workload) -> None:
+    while not agent.stopping.is_set():
+        drive(load.step())
+    agent.close()
 
 
 def _broken(failed: threading.ExceptHookArgs) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaos.workloads.agent import Agent
+from chaos.workloads.caller import Caller
 from chaos.workloads.workload import Workload
 
 RINGS = ("ring/1", "ring/2")
@@ -16,39 +16,39 @@ class Rings(Workload):
 
     name = "rings"
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Caller) -> None:
         super().__init__(agent)
         self._members: dict[str, list[str]] = {ring: [] for ring in RINGS}
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """One change or a look."""
         agent = self.agent
         ring = agent.random.choice(RINGS)
         members = self._members[ring]
         draw = agent.random.random()
         if draw < 0.35:
-            agent.ask("ring.read", ring=ring)
+            await agent.ask("ring.read", ring=ring)
         elif draw < 0.5:
             key = f"key-{agent.random.randrange(1000)}"
-            agent.ask("ring.lookup", ring=ring, key=key, n=agent.random.randint(1, 3))
+            await agent.ask("ring.lookup", ring=ring, key=key, n=agent.random.randint(1, 3))
         elif draw < 0.75 and len(members) < OWN_MEMBERS:
-            self._join(ring, agent.unique("m"))
+            await self._join(ring, agent.unique("m"))
         elif draw < 0.85 and members:
-            self._join(ring, agent.random.choice(members))
+            await self._join(ring, agent.random.choice(members))
         elif members:
-            self._leave(ring, agent.random.choice(members))
+            await self._leave(ring, agent.random.choice(members))
 
-    def _join(self, ring: str, member: str) -> None:
+    async def _join(self, ring: str, member: str) -> None:
         agent = self.agent
         weight = agent.random.choice(WEIGHTS)
-        joined = agent.ask("ring.join", ring=ring, member=member, weight=weight)
+        joined = await agent.ask("ring.join", ring=ring, member=member, weight=weight)
         if joined.outcome == "unknown":
             # Nobody can say what it is from here on, so it goes, and another takes its place.
-            self._leave(ring, member)
+            await self._leave(ring, member)
         elif joined.ok and member not in self._members[ring]:
             self._members[ring].append(member)
 
-    def _leave(self, ring: str, member: str) -> None:
-        left = self.agent.ask("ring.leave", ring=ring, member=member)
+    async def _leave(self, ring: str, member: str) -> None:
+        left = await self.agent.ask("ring.leave", ring=ring, member=member)
         if left.sent and member in self._members[ring]:
             self._members[ring].remove(member)

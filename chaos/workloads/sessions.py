@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from chaos.workloads.agent import Agent
+from chaos.workloads.caller import Caller
 from chaos.workloads.workload import Workload
 
 NAMES = ("held/1", "held/2", "held/3", "held/4")
@@ -17,36 +15,36 @@ class Sessions(Workload):
 
     name = "sessions"
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Caller) -> None:
         super().__init__(agent)
         self._id: int | None = None
         self._ttl = 0.0
         self._kept = 0.0
         self._tokens: dict[str, int] = {}
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """One thing done with the session, which is kept alive meanwhile."""
         agent = self.agent
         if self._id is None:
-            self._open()
+            await self._open()
             return
         session = self._id
-        if time.monotonic() - self._kept > self._ttl / 5 and not self._keep(session):
+        if agent.seconds() - self._kept > self._ttl / 5 and not await self._keep(session):
             return
         draw = agent.random.random()
         if draw < 0.45:
-            self._acquire(session)
+            await self._acquire(session)
         elif draw < 0.65 and self._tokens:
-            self._release(session)
+            await self._release(session)
         elif draw < 0.75:
             member = agent.unique("m")
-            agent.ask("ring.join", ring=RING, member=member, session=session)
-            agent.ask("ring.read", ring=RING)
+            await agent.ask("ring.join", ring=RING, member=member, session=session)
+            await agent.ask("ring.read", ring=RING)
         elif draw < 0.85:
-            agent.ask("session.read", id=session)
+            await agent.ask("session.read", id=session)
         elif draw < 0.92:
             participants = ["a"]
-            agent.ask(
+            await agent.ask(
                 "transaction.begin",
                 participants=participants,
                 timeout=10.0,
@@ -54,48 +52,48 @@ class Sessions(Workload):
                 session=session,
             )
         elif draw < 0.97:
-            agent.ask("session.close", id=session)
-            agent.ask("ring.read", ring=RING)
+            await agent.ask("session.close", id=session)
+            await agent.ask("ring.read", ring=RING)
             self._forget()
         else:
             self._forget()
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         self._ttl = self.agent.random.choice(TTLS)
-        opened = self.agent.ask("session.open", ttl=self._ttl)
+        opened = await self.agent.ask("session.open", ttl=self._ttl)
         if opened.ok:
             self._id = int(opened.answer["id"])
             self._kept = opened.begin / 1e9
 
-    def _keep(self, session: int) -> bool:
-        kept = self.agent.ask("session.keepalive", id=session)
+    async def _keep(self, session: int) -> bool:
+        kept = await self.agent.ask("session.keepalive", id=session)
         if kept.ok:
             self._kept = kept.begin / 1e9
         elif kept.slug == "unknown-session":
             self._forget()
         return self._id is not None
 
-    def _acquire(self, session: int) -> None:
+    async def _acquire(self, session: int) -> None:
         agent = self.agent
         name = agent.random.choice(NAMES)
         ttl = agent.random.choice((None, None, 1.0))
         wait = agent.random.choice((None, 0.5))
-        asked = agent.ask(
+        asked = await agent.ask(
             "lock.acquire", name=name, owner=agent.name, session=session, ttl=ttl, wait=wait
         )
         if asked.ok:
             self._tokens[name] = int(asked.answer["token"])
-            agent.ask("lock.check", name=name, token=self._tokens[name])
+            await agent.ask("lock.check", name=name, token=self._tokens[name])
         elif asked.slug == "already-held":
             self._tokens[name] = int(asked.answer["grant"]["token"])
         elif asked.slug == "session-gone":
             self._forget()
 
-    def _release(self, session: int) -> None:
+    async def _release(self, session: int) -> None:
         name = self.agent.random.choice(sorted(self._tokens))
         token = self._tokens.pop(name)
         owner = self.agent.name
-        self.agent.ask("lock.release", name=name, owner=owner, token=token, session=session)
+        await self.agent.ask("lock.release", name=name, owner=owner, token=token, session=session)
 
     def _forget(self) -> None:
         self._id = None

@@ -15,57 +15,57 @@ class Simple(Workload):
 
     name = "simple"
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """A lock and its release, or a prepare and its decision."""
         if self.agent.chance(0.5):
-            self._lock()
+            await self._lock()
         else:
-            self._transaction()
+            await self._transaction()
 
-    def _lock(self) -> None:
+    async def _lock(self) -> None:
         agent = self.agent
         key, value = agent.random.choice(LOCKS), agent.unique("v")
         expire = agent.random.choice(EXPIRES)
-        taken = agent.ask("simple.lock", key=key, expire=expire, value=value)
+        taken = await agent.ask("simple.lock", key=key, expire=expire, value=value)
         if taken.outcome == "unknown":
-            agent.ask("simple.unlock", key=key, value=value)
+            await agent.ask("simple.unlock", key=key, value=value)
         if not taken.ok:
             return
         if agent.chance(0.3):
-            agent.ask("lock.read", name=key)
-        agent.pause(agent.random.uniform(0, LONGEST_HOLD))
+            await agent.ask("lock.read", name=key)
+        await agent.pause(agent.random.uniform(0, LONGEST_HOLD))
         if agent.chance(0.92):
-            agent.ask("simple.unlock", key=key, value=value)
+            await agent.ask("simple.unlock", key=key, value=value)
             if agent.chance(0.1):
-                agent.ask("simple.unlock", key=key, value=value)
+                await agent.ask("simple.unlock", key=key, value=value)
 
-    def _transaction(self) -> None:
+    async def _transaction(self) -> None:
         agent = self.agent
         key, value = agent.random.choice(TRANSACTIONS), agent.unique("v")
         expire = agent.random.choice(EXPIRES)
-        prepared = agent.ask("simple.prepare", key=key, expire=expire, value=value)
+        prepared = await agent.ask("simple.prepare", key=key, expire=expire, value=value)
         if prepared.outcome == "unknown":
-            agent.ask("simple.rollback", key=key, prepared=value)
+            await agent.ask("simple.rollback", key=key, prepared=value)
         if not prepared.ok:
             if agent.chance(0.02):
-                agent.ask("simple.rollback", key=key)
+                await agent.ask("simple.rollback", key=key)
             return
         draw = agent.random.random()
         if draw < 0.6:
-            self._decide("simple.commit", key, value)
+            await self._decide("simple.commit", key, value)
         elif draw < 0.9:
-            self._decide("simple.rollback", key, value)
+            await self._decide("simple.rollback", key, value)
 
-    def _decide(self, kind: str, key: str, value: str) -> None:
-        self._ask(kind, key, value)
+    async def _decide(self, kind: str, key: str, value: str) -> None:
+        await self._ask(kind, key, value)
         if self.agent.chance(0.2):
-            self._ask(kind, key, value)
+            await self._ask(kind, key, value)
         if self.agent.chance(0.2):
             contrary = "simple.rollback" if kind == "simple.commit" else "simple.commit"
-            self._ask(contrary, key, value)
+            await self._ask(contrary, key, value)
 
-    def _ask(self, kind: str, key: str, value: str) -> None:
+    async def _ask(self, kind: str, key: str, value: str) -> None:
         if kind == "simple.commit":
-            self.agent.ask(kind, key=key, value=value)
+            await self.agent.ask(kind, key=key, value=value)
         else:
-            self.agent.ask(kind, key=key, prepared=value)
+            await self.agent.ask(kind, key=key, prepared=value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaos.workloads.agent import Agent
+from chaos.workloads.caller import Caller
 from chaos.workloads.workload import Workload
 
 PARTICIPANTS = ("a", "b", "c")
@@ -17,19 +17,19 @@ class Transactions(Workload):
 
     name = "transactions"
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Caller) -> None:
         super().__init__(agent)
         self._last = 0
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """One transaction of its own, or a look at another's."""
         if self._last and self.agent.chance(0.3):
-            self._interfere(max(1, self._last + self.agent.random.randint(-NEAR, NEAR)))
+            await self._interfere(max(1, self._last + self.agent.random.randint(-NEAR, NEAR)))
             return
         agent = self.agent
         participants = list(PARTICIPANTS[: agent.random.randint(1, 3)])
         decide = agent.random.choice(("on_request", "auto"))
-        begun = agent.ask(
+        begun = await agent.ask(
             "transaction.begin",
             participants=participants,
             timeout=agent.random.choice(TIMEOUTS),
@@ -37,36 +37,36 @@ class Transactions(Workload):
         )
         if begun.ok:
             self._last = int(begun.answer["id"])
-            self._run(self._last, participants)
+            await self._run(self._last, participants)
 
-    def _run(self, number: int, participants: list[str]) -> None:
+    async def _run(self, number: int, participants: list[str]) -> None:
         agent = self.agent
         agent.random.shuffle(participants)
         for name in participants:
             if agent.chance(0.95):
                 vote = "commit" if agent.chance(0.92) else "abort"
-                agent.ask("transaction.vote", id=number, participant=name, vote=vote)
+                await agent.ask("transaction.vote", id=number, participant=name, vote=vote)
         draw = agent.random.random()
         if draw < 0.65:
-            agent.ask("transaction.commit", id=number)
+            await agent.ask("transaction.commit", id=number)
         elif draw < 0.8:
-            agent.ask("transaction.rollback", id=number)
+            await agent.ask("transaction.rollback", id=number)
         wait = agent.random.choice((None, None, 0.3))
-        seen = agent.ask("transaction.read", id=number, wait=wait)
+        seen = await agent.ask("transaction.read", id=number, wait=wait)
         if seen.ok and seen.answer.get("decision") and agent.chance(0.5):
             for name in participants:
-                agent.ask("transaction.ack", id=number, participant=name)
-            agent.ask("transaction.read", id=number)
+                await agent.ask("transaction.ack", id=number, participant=name)
+            await agent.ask("transaction.read", id=number)
 
-    def _interfere(self, number: int) -> None:
+    async def _interfere(self, number: int) -> None:
         agent = self.agent
         draw = agent.random.random()
         if draw < 0.5:
-            agent.ask("transaction.read", id=number)
+            await agent.ask("transaction.read", id=number)
         elif draw < 0.7:
             name = PARTICIPANTS[0]
             vote = agent.random.choice(("commit", "commit", "abort"))
-            agent.ask("transaction.vote", id=number, participant=name, vote=vote)
+            await agent.ask("transaction.vote", id=number, participant=name, vote=vote)
         else:
             kind = agent.random.choice(("transaction.commit", "transaction.rollback"))
-            agent.ask(kind, id=number)
+            await agent.ask(kind, id=number)

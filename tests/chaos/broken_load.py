@@ -10,8 +10,8 @@ class Broken(Workload):
 
     name = "broken"
 
-    def step(self) -> None:
+    async def step(self) -> None:
         """Ask once."""
-        asked = self.agent.ask("lock.acquire", name="own", owner=self.agent.name, ttl=1.0)
+        asked = await self.agent.ask("lock.acquire", name="own", owner=self.agent.name, ttl=1.0)
         if asked.outcome != "never-sent":
             raise ValueError("this load is broken")

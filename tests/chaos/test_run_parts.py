@@ -16,7 +16,7 @@ from chaos.history import FORMAT, Fault, Header, Invoke, Result, Unreadable, Wri
 from chaos.nemesis import schedule
 from chaos.report import report
 from chaos.workloads import WORKLOADS, Probe, Workload, requests
-from chaos.workloads.agent import Agent
+from chaos.workloads.agent import Agent, drive
 from chaos.workloads.connections import Connections
 from chaos.workloads.requests import Request, request_for
 from tests.chaos.histories import acquire
@@ -319,7 +319,7 @@ def test_a_workload_asks_what_can_be_asked_and_follows_from_its_seed(
         agent.stopping.set()
         load = kind(agent)
         for _ in range(60):
-            load.step()
+            drive(load.step())
         loaded = history.load(tmp_path / name)
         assert {item.outcome for item in loaded.operations} == {"never-sent"}
         return [(item.kind, item.arguments) for item in loaded.operations]
