@@ -1,0 +1,135 @@
+"""When which fault was at work, and on what: the lanes of the timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaos.history import Fault, History
+
+LINKS = "links"
+CLUSTER = "cluster"
+
+_SORTS = {
+    "kill": ("kill", "crash", "power"),
+    "pause": ("pause", "stop"),
+    "link": (
+        *("partition", "isolat", "split", "halves", "one-way", "cut", "link", "delay", "loss"),
+        *("reset", "stall", "storm", "network", "netns", "garbage"),
+    ),
+    "disk": ("disk", "sync", "read", "flip", "full", "space", "torn", "write", "bit"),
+    "clock": ("clock", "time"),
+    "care": ("rolling", "restart", "wipe", "rejoin", "transfer", "member", "snapshot"),
+}
+SORTS = (*_SORTS, "other")
+"""What kinds of faults there are to a reader; each has a colour."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A fault at work.
+
+    Args:
+        lane: a node, `links`, or `cluster` for what hits no node in particular.
+        name: of the fault. sort: one of `SORTS`, or `start` for a node that comes back.
+        begin, end: in ns; end is None where the history does not show it.
+        detail: what else is known.
+    """
+
+    lane: str
+    name: str
+    sort: str
+    begin: int
+    end: int | None
+    detail: str = ""
+
+
+def sort_of(name: str) -> str:
+    """Which kind of fault a name belongs to."""
+    lowered = name.lower()
+    return next((sort for sort, words in _SORTS.items() if any(w in lowered for w in words)), "other")
+
+
+def spans(history: History) -> list[Span]:
+    """All faults of a history, in the order of their beginnings."""
+    found = _Spans(history.nodes)
+    for fault in history.faults:
+        found.take(fault)
+    return found.close()
+
+
+def lanes(history: History, found: list[Span]) -> list[str]:
+    """The nodes in their order, the links, and the cluster as a whole where it was hit."""
+    used = {span.lane for span in found}
+    nodes = [*history.nodes, *sorted(used - {*history.nodes, LINKS, CLUSTER})]
+    return [*nodes, LINKS, *([CLUSTER] if CLUSTER in used else [])]
+
+
+class _Spans:
+    """Pairs beginnings with ends."""
+
+    def __init__(self, nodes: tuple[str, ...]) -> None:
+        self._nodes = nodes
+        self._found: list[Span] = []
+        self._open: dict[tuple[str, tuple[str, ...]], tuple[Fault, list[str]]] = {}
+        self._down: dict[str, Fault] = {}
+        self._back: dict[str, Fault] = {}
+
+    def take(self, fault: Fault) -> None:
+        match fault.what:
+            case "kill":
+                for node in fault.nodes:
+                    self._end_life(node, fault.at)
+                    self._down[node] = fault
+            case "start":
+                for node in fault.nodes:
+                    self._end_life(node, fault.at)
+                    self._back[node] = fault
+            case "ready" | "recovered":
+                for node in fault.nodes:
+                    self._end_life(node, fault.at)
+            case "begin":
+                self._open[fault.role, fault.nodes] = (fault, self._lanes(fault))
+            case "end":
+                self._end(fault)
+            case _:
+                for lane in self._lanes(fault):
+                    name = fault.what if not fault.role else f"{fault.what} ({fault.role})"
+                    self._add(lane, name, sort_of(fault.what), fault, fault.at)
+
+    def close(self) -> list[Span]:
+        for fault, lanes_ in self._open.values():
+            for lane in lanes_:
+                self._add(lane, fault.role, sort_of(fault.role), fault, None)
+        for node in [*self._down, *self._back]:
+            self._end_life(node, None)
+        return sorted(self._found, key=lambda span: (span.begin, span.lane))
+
+    def _end(self, fault: Fault) -> None:
+        key = (fault.role, fault.nodes)
+        if key not in self._open:
+            # The nodes of an end may be fewer than those of its begin: the newest of the name ends.
+            key = next((known for known in reversed(self._open) if known[0] == fault.role), key)
+        begun, lanes_ = self._open.pop(key, (fault, self._lanes(fault)))
+        for lane in lanes_:
+            self._add(lane, fault.role, sort_of(fault.role), begun, fault.at)
+
+    def _end_life(self, node: str, at: int | None) -> None:
+        killed, started = self._down.pop(node, None), self._back.pop(node, None)
+        if killed is not None:
+            name = f"kill {killed.role}".strip()
+            self._add(node, name, "kill", killed, at)
+        if started is not None:
+            self._add(node, "start", "start", started, at)
+
+    def _lanes(self, fault: Fault) -> list[str]:
+        if sort_of(fault.role or fault.what) == "link":
+            return [LINKS]
+        return list(fault.nodes) or [CLUSTER]
+
+    def _add(self, lane: str, name: str, sort: str, fault: Fault, end: int | None) -> None:
+        detail = f"round {fault.round}" if fault.round else ""
+        if lane == LINKS and fault.nodes:
+            name = f"{name} {', '.join(fault.nodes)}"
+        if fault.detail:
+            detail = f"{detail}: {fault.detail}" if detail else fault.detail
+        self._found.append(Span(lane, name, sort, fault.at, end, detail))
