@@ -22,6 +22,9 @@ Hook = Callable[[int, str, str, Moment], None]
 
 "middle" comes only in a write, when half of its bytes are written.
 """
+Watch = Callable[[str, str, int], None]
+"""Called with name, path and size in bytes (of a write, a truncate, an allocation; else 0) of
+each changing operation that was done."""
 
 
 class Killed(BaseException):
@@ -68,14 +71,17 @@ class SimFile:
             self._disk.need(inode, offset + end)
             inode.change(Write(offset, bytes(data[:end])))
 
+        size = len(data)
         self._disk.operate(
-            "write", self._path, lambda: part(len(data)), lambda: part(len(data) // 2)
+            "write", self._path, lambda: part(size), lambda: part(size // 2), size=size
         )
-        self._offset = offset + len(data)
+        self._offset = offset + size
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes."""
-        return self._alive().cached.read(offset, size)
+        inode = self._alive()
+        self._disk.check_read(self._path)
+        return inode.cached.read(offset, size)
 
     def write_durable(self, offset: int, data: bytes) -> None:
         """Two operations: the process may be killed between them."""
@@ -91,7 +97,9 @@ class SimFile:
     def truncate(self, size: int) -> None:
         """Cut or extend."""
         inode = self._alive()
-        self._disk.operate("truncate", self._path, lambda: inode.change(Resize(size, False)))
+        self._disk.operate(
+            "truncate", self._path, lambda: inode.change(Resize(size, False)), size=size
+        )
 
     def allocate(self, size: int) -> None:
         """Reserve; a full disk leaves the file as it was."""
@@ -101,7 +109,7 @@ class SimFile:
             self._disk.need(inode, size)
             inode.change(Resize(size, True))
 
-        self._disk.operate("allocate", self._path, grow)
+        self._disk.operate("allocate", self._path, grow, size=size)
 
     def sync(self) -> None:
         """What was written so far survives a power cut."""
@@ -130,17 +138,21 @@ class SimDisk:
 
     Attributes:
         operations: how many changing operations were begun.
-        hook: called around each of them.
+        hook: called around each of them; it ends with the process.
+        watch: told of each of them that was done; it stays.
         capacity: bytes that all files together may take; None for no limit.
         fail_next_sync: let the next file sync raise EIO.
+        failing_reads: how many of the next reads raise EIO.
         life: how often it crashed.
     """
 
     def __init__(self) -> None:
         self.operations = 0
         self.hook: Hook | None = None
+        self.watch: Watch | None = None
         self.capacity: int | None = None
         self.fail_next_sync = False
+        self.failing_reads = 0
         self.life = 0
         self._dead = False
         self._names: dict[str, Inode | None] = {}
@@ -191,6 +203,12 @@ class SimDisk:
 
     # What its files ask it.
 
+    def check_read(self, path: str) -> None:
+        """A file is read; EIO where that is to fail."""
+        if self.failing_reads:
+            self.failing_reads -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
     def need(self, inode: Inode, size: int) -> None:
         """The file wants to be `size` bytes; ENOSPC where they are not there."""
         more = size - inode.cached.size
@@ -203,6 +221,8 @@ class SimDisk:
         path: str,
         whole: Callable[[], None],
         half: Callable[[], None] | None = None,
+        *,
+        size: int = 0,
     ) -> None:
         """Do one counted operation, with the hook around it."""
         if self._dead:
@@ -210,8 +230,20 @@ class SimDisk:
         self.operations += 1
         if self.hook is None:
             whole()
-            return
-        number, hook = self.operations, self.hook
+        else:
+            self._operate_hooked(self.hook, name, path, whole, half)
+        if self.watch is not None:
+            self.watch(name, path, size)
+
+    def _operate_hooked(
+        self,
+        hook: Hook,
+        name: str,
+        path: str,
+        whole: Callable[[], None],
+        half: Callable[[], None] | None,
+    ) -> None:
+        number = self.operations
         try:
             hook(number, name, path, "before")
             if half is not None:

@@ -184,3 +184,33 @@ def test_it_reads_as_a_file_system_does() -> None:
     assert file.size() == 19
     disk.flip("file", 18, 1)
     assert disk.content("file")[18:] == b"c"
+
+
+def test_reads_that_fail() -> None:
+    disk = disk_with(b"abc", synced=True)
+    file = disk.open("file")
+    disk.failing_reads = 2
+    for _ in range(2):
+        with pytest.raises(OSError) as error:
+            file.read(0, 1)
+        assert error.value.errno == errno.EIO
+    assert file.read(0, 3) == b"abc"
+
+
+def test_who_watches_is_told_what_was_done_also_in_the_next_life() -> None:
+    disk = SimDisk()
+    seen = []
+    disk.watch = lambda *what: seen.append(what)
+    file = disk.open("file", create=True)
+    file.write_durable(0, b"abc")
+    disk.capacity = 3
+    with pytest.raises(OSError, match="space"):
+        file.write(b"x")
+    disk.crash(Random(0), power=True)
+    disk.make_dir("a")
+    assert seen == [
+        ("create", "file", 0),
+        ("write", "file", 3),
+        ("sync", "file", 0),
+        ("make_dir", "a", 0),
+    ]
