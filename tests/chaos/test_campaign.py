@@ -1,0 +1,347 @@
+"""Seeds spread over processes: none is lost without a word, none is played twice."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chaos.history import Unreadable
+from chaos.simulation import command, pool
+from chaos.simulation.campaign import Campaign, Job, Run, Summary, describe, profile_of
+from chaos.simulation.outcome import Outcome
+from chaos.simulation.pool import Lost, Pool
+from chaos.simulation.profiles import PROFILES, Profile, replace
+from chaos.simulation.seeds import BadSeeds, parse
+from tests.chaos import fake_simulation as fake
+
+THREE = PROFILES["three"]
+
+
+def played(
+    seeds: list[int], results: Path | None = None, processes: int = 2, bound: float = 60.0
+) -> tuple[dict[int, Run], Summary]:
+    """A campaign of fake runs: each run by its seed, and the sum."""
+    runs: dict[int, Run] = {}
+    summary = Summary()
+    jobs = [Job(seed, THREE) for seed in seeds]
+    told = lambda run, _: runs.__setitem__(run.job.seed, run)  # noqa: E731
+    Campaign(jobs, processes, results, fake.play, bound).go(told, summary)
+    return runs, summary
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("7", [7]),
+        ("1..4", [1, 2, 3, 4]),
+        ("1..3,17,5..6", [1, 2, 3, 17, 5, 6]),
+        ("3,1..4", [3, 1, 2, 4]),
+        ("0..0", [0]),
+        (f"{(1 << 63) - 1}", [(1 << 63) - 1]),
+    ],
+)
+def test_seeds_are_read(text: str, seeds: list[int]) -> None:
+    assert parse(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "reason"),
+    [
+        ("", 1, "a seed is missing"),
+        ("1,,3", 3, "a seed is missing"),
+        ("1..", 4, "a seed is missing"),
+        ("..5", 1, "a seed is missing"),
+        ("1..10,5..x7", 10, "'x' is no digit"),
+        ("12a", 3, "'a' is no digit"),
+        ("-3", 1, "'-' is no digit"),
+        ("1 ..3", 2, "' ' is no digit"),
+        ("٣", 1, "is no digit"),
+        ("1..2..3", 5, "'.' is no digit"),
+        ("9..8", 1, "ends before it begins"),
+        ("4,9..8", 3, "ends before it begins"),
+        ("1..99999999999999999999", 4, "a seed is at most"),
+        ("1..9000000,1..9000000000", 12, "more than"),
+    ],
+)
+def test_an_unreadable_range_is_refused_with_position_and_reason(
+    text: str, position: int, reason: str
+) -> None:
+    with pytest.raises(BadSeeds) as refusal:
+        parse(text)
+    assert refusal.value.position == position
+    assert reason in refusal.value.reason
+    assert f"character {position}" in str(refusal.value)
+
+
+def test_every_seed_is_played_and_summed() -> None:
+    runs, summary = played(list(range(20, 30)))
+    assert sorted(runs) == list(range(20, 30))
+    assert not any(run.bad for run in runs.values())
+    assert (summary.runs, summary.bad, summary.seconds) == (10, 0, 200.0)
+    assert summary.counts == {"ok": 100, "unknown": 10}
+    assert summary.faults == {"kill": 20}
+    lines = "\n".join(summary.lines(1.0))
+    assert "virtual seconds: 200, 80.0 per second and core" in lines
+    assert "ok 100, unknown 10" in lines
+    assert "kill 20" in lines
+    assert "10 different ones" in lines
+    assert lines.endswith("no rule was broken")
+
+
+def test_a_broken_rule_is_told_with_the_command_to_see_it_again() -> None:
+    runs, summary = played([12, fake.BROKEN])
+    assert runs[fake.BROKEN].bad
+    assert not runs[12].bad
+    lines = list(describe(runs[fake.BROKEN], " --seconds 5"))
+    assert lines == [
+        "seed 13 (three), at 3.250 s: leases: a lease ended early",
+        "    see it again: python3 -m chaos simulate --seeds 13..13 --profile three --seconds 5",
+        "    its story:    python3 -m chaos simulate --explain 13 --profile three --seconds 5",
+    ]
+    assert list(summary.lines(1.0))[-1] == "VIOLATIONS in 1 runs: leases 1"
+
+
+@pytest.mark.parametrize(
+    ("seed", "why"),
+    [
+        (fake.DIES, "its process died: exit status 3"),
+        (fake.KILLED, "its process died: signal SIGKILL"),
+        (fake.RAISES, "ZeroDivisionError: nothing left"),
+    ],
+)
+def test_a_worker_that_dies_is_told_with_its_seed_and_takes_no_other_along(
+    seed: int, why: str
+) -> None:
+    runs, summary = played([1, 2, seed, 3, 4, 5])
+    assert sorted(runs) == sorted([1, 2, seed, 3, 4, 5])
+    assert [run.job.seed for run in runs.values() if run.bad] == [seed]
+    lost = runs[seed].outcome
+    assert isinstance(lost, Lost)
+    assert why in lost.why
+    assert summary.bad == summary.lost == 1
+    assert "1 lost" in list(summary.lines(1.0))[-1]
+
+
+def test_a_worker_that_takes_too_long_says_where_it_stands() -> None:
+    runs, _ = played([1, fake.HANGS, 2], bound=0.5)
+    lost = runs[fake.HANGS].outcome
+    assert isinstance(lost, Lost)
+    assert "longer than 0.5 s" in lost.why
+    assert "time.monotonic()" in lost.why
+    assert not runs[1].bad
+    assert not runs[2].bad
+
+
+def test_a_worker_that_says_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "GRACE", 0.3)
+    runs, _ = played([fake.STUCK, 2], bound=0.3)
+    lost = runs[fake.STUCK].outcome
+    assert isinstance(lost, Lost)
+    assert "it was killed" in lost.why
+    assert not runs[2].bad
+
+
+def test_fresh_work_has_a_process_of_its_own() -> None:
+    shared: Pool[int, int] = Pool(fake.process, jobs=1, bound=10)
+    assert len({result for _, result in shared.run(range(3))}) == 1
+    fresh: Pool[int, int] = Pool(fake.process, jobs=1, bound=10, fresh=True)
+    processes = {result for _, result in fresh.run(range(3))}
+    assert len(processes) == 3
+    assert os.getpid() not in processes
+
+
+def test_what_is_left_early_leaves_no_process() -> None:
+    work: Pool[int, int] = Pool(fake.process, jobs=2, bound=10)
+    ended = work.run(range(100))
+    _, process = next(ended)
+    ended.close()
+    assert isinstance(process, int)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+# Results.
+
+
+def test_a_campaign_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    played([1, 2, fake.BROKEN], file)
+    runs, summary = played([1, 2, 3, fake.BROKEN], file)
+    assert [seed for seed, run in sorted(runs.items()) if run.known] == [1, 2, fake.BROKEN]
+    assert (summary.runs, summary.known, summary.bad) == (4, 3, 1)
+    again, _ = played([1, 2, 3, fake.BROKEN], file)
+    assert all(run.known for run in again.values())
+    outcomes = [run.outcome for run in again.values()]
+    steps = {item.seed: len(item.steps) for item in outcomes if isinstance(item, Outcome)}
+    assert steps == {1: 0, 2: 0, 3: 0, fake.BROKEN: 1}
+
+
+def test_what_was_lost_is_played_again(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    played([1, fake.RAISES], file)
+    runs, _ = played([1, fake.RAISES], file)
+    assert runs[1].known
+    assert not runs[fake.RAISES].known
+
+
+def test_other_code_and_other_worlds_are_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "results.jsonl"
+    played([1], file)
+    summary = Summary()
+    jobs = [Job(1, replace(THREE, seconds=5.0)), Job(1, THREE, ()), Job(1, PROFILES["five"])]
+    Campaign(jobs, 1, file, fake.play).go(lambda run, _: None, summary)
+    assert (summary.runs, summary.known) == (3, 0)
+    monkeypatch.setattr("chaos.simulation.results.code_hash", lambda: "other")
+    runs, _ = played([1], file)
+    assert not runs[1].known
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{not json}\n", "no result of a simulated run"),
+        (b'{"line":"history","version":1}\n', "no result of a simulated run"),
+        (b"\xff\xfe\n", "no result of a simulated run"),
+        (b"\n", "no result of a simulated run"),
+        (None, "not written to its end"),
+    ],
+)
+def test_a_damaged_or_foreign_line_is_refused(
+    tmp_path: Path, line: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "results.jsonl"
+    played([1, 2], file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] if line is None else whole + line)
+    with pytest.raises(Unreadable) as refusal:
+        played([1, 2], file)
+    assert refusal.value.line == (2 if line is None else 3)
+    assert reason in refusal.value.reason
+
+
+# The command.
+
+
+Stories = list[tuple[int, str, Path]]
+
+
+def run(*arguments: str, stories: Stories | None = None) -> int:
+    """The exit code of `simulate` with these arguments, over fake runs; stories are noted."""
+
+    def explain(seed: int, profile: Profile, out: Path, say: command.Say) -> int:
+        assert stories is not None
+        stories.append((seed, profile.name, out))
+        return 0
+
+    parser = argparse.ArgumentParser()
+    command.register(parser.add_subparsers(required=True), explain, fake.play)
+    options = parser.parse_args(["simulate", *arguments])
+    return int(options.go(options))
+
+
+def test_good_seeds_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--seeds", "1..8", "--jobs", "2") == 0
+    out = capsys.readouterr().out
+    assert "8 runs" in out
+    assert "trace 0000" not in out
+
+
+def test_a_violation_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--seeds", "12..13", "--profile", "three", "--jobs", "1") == 1
+    out = capsys.readouterr().out
+    assert "seed 13 (three), at 3.250 s: leases: a lease ended early" in out
+    assert "--seeds 13..13 --profile three" in out
+
+
+def test_a_single_seed_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--seeds", "7", "--profile", "both", "--jobs", "1") == 0
+    out = capsys.readouterr().out
+    assert "seed 7 (three): trace 00000007" in out
+    assert "seed 7 (five): trace 00000007" in out
+    run("--seeds", "20..25", "--trace", "--jobs", "1")
+    assert "trace 00000019" in capsys.readouterr().out
+
+
+def test_of_two_hundred_seeds_fifty_have_five_members() -> None:
+    names = [name for seed in parse("1..200") for name in profile_of(seed, "mixed")]
+    assert (names.count("three"), names.count("five")) == (150, 50)
+    assert profile_of(3, "both") == ("three", "five")
+    assert profile_of(3, "five") == ("five",)
+
+
+def test_a_story_is_handed_on(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    stories: Stories = []
+    assert run("--explain", "17", "--out", str(page), stories=stories) == 0
+    assert run("--explain", "16", stories=stories) == 0
+    assert stories == [(17, "three", page), (16, "five", Path("seed-16.html"))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--seeds", "1..x"), "character 4: 'x' is no digit"),
+        ((), "give either --seeds RANGE or --explain SEED"),
+        (("--seeds", "1", "--explain", "1"), "give either"),
+        (("--explain", "1..2"), "one seed"),
+        (("--explain", "1", "--profile", "both"), "one run"),
+        (("--seeds", "1", "--jobs", "0"), "below 1"),
+        (("--seeds", "1", "--seconds", "0"), "not between"),
+        (("--seeds", "1", "--seconds", "nan"), "not between"),
+        (("--seeds", "1", "--out", "page.html"), "--out goes with --explain"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_64(
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    assert run(*arguments) == 64
+    assert says in capsys.readouterr().err
+
+
+INTERRUPTED = """
+import sys
+sys.path.insert(0, ".")
+from tests.chaos import fake_simulation as fake, test_campaign as here
+if __name__ == "__main__":
+    arguments = ["--seeds", "1..12,17", "--profile", "three", "--jobs", "1", "--trace"]
+    sys.exit(here.run(*arguments))
+"""
+
+
+def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    shown = ""
+    limit = time.monotonic() + 60
+    while "seed 12 " not in shown and time.monotonic() < limit:
+        shown += process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted after 12 of 13 runs" in out
+    assert "12 runs" in out
+    assert "Traceback" not in err
+
+
+def test_an_outcome_travels_and_stays_the_same() -> None:
+    outcome = fake.outcome(5)
+    assert msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome) == outcome
