@@ -9,6 +9,7 @@ their way or unread, the rest waits in the sender's transport and is lost with i
 import asyncio
 import contextvars
 import errno
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
@@ -33,8 +34,10 @@ class Wire(Protocol):
     def carry_reset(self, source: "Endpoint") -> None:
         """Bring a reset to the other end; it may overtake data."""
 
-    def delivered(self, endpoint: "Endpoint", data: bytes | bytearray | memoryview) -> None:
-        """A protocol was given these bytes."""
+    def delivered(
+        self, endpoint: "Endpoint", data: bytes | bytearray | memoryview, sent: float
+    ) -> None:
+        """A protocol was given these bytes, the first of which left at `sent`."""
 
     def closed(self, endpoint: "Endpoint") -> None:
         """The socket is gone."""
@@ -58,12 +61,14 @@ class Endpoint(asyncio.Transport):
         self.context = context
         self.is_open = True
         self.last_arrival = 0.0
-        self.held: list[bytes] = []
+        self.held: list[tuple[bytes, float]] = []
         self._loop = loop
         self._wire = wire
         self._protocol: AnyProtocol | None = None
         # Kernel: bytes that came, bytes of ours between here and the peer's process.
         self._arrived = bytearray()
+        self._came, self._taken = 0, 0
+        self._sent: deque[tuple[int, float]] = deque()
         self._leaving: list[bytes] = []
         self._on_the_way = 0
         self._ended = False
@@ -85,8 +90,8 @@ class Endpoint(asyncio.Transport):
 
     # Kernel.
 
-    def receive(self, data: bytes) -> None:
-        """Bytes of the peer's, or FIN, are here."""
+    def receive(self, data: bytes, sent: float) -> None:
+        """Bytes of the peer's, or FIN, are here; they left at `sent`."""
         self.peer._on_the_way -= len(data)
         if not self.is_open:
             self._wire.carry_reset(self)
@@ -95,6 +100,8 @@ class Endpoint(asyncio.Transport):
             self._ended = True
         else:
             self._arrived += data
+            self._came += len(data)
+            self._sent.append((self._came, sent))
         self._wake_reader()
 
     def break_off(self, reason: OSError) -> None:
@@ -178,17 +185,20 @@ class Endpoint(asyncio.Transport):
             if count == 0:
                 raise RuntimeError("get_buffer() returned an empty buffer")
             buffer[:count] = self._arrived[:count]
-            self._wire.delivered(self, buffer[:count])
+            self._wire.delivered(self, buffer[:count], self._sent[0][1])
             self._consume(count)
             protocol.buffer_updated(count)
         elif protocol is not None:
             data = bytes(self._arrived[:_READ])
-            self._wire.delivered(self, data)
+            self._wire.delivered(self, data, self._sent[0][1])
             self._consume(len(data))
             protocol.data_received(data)
 
     def _consume(self, count: int) -> None:
         del self._arrived[:count]
+        self._taken += count
+        while self._sent and self._sent[0][0] <= self._taken:
+            self._sent.popleft()
         peer = self.peer
         if peer._unsent and not peer._write_due:
             peer._write_due = True

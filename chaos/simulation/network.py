@@ -26,6 +26,9 @@ _SYN_AGAIN = 1.0
 _SYN_TRIES = 7
 ADDRESS = "127.0.0.1"
 
+Watch = Callable[[str, str, float, bytes], None]
+"""Called with the hosts from and to, when the first byte left, and the bytes."""
+
 
 class Listener(asyncio.AbstractServer):
     """A listening port; what `create_server` returns."""
@@ -81,6 +84,7 @@ class Network:
     `latency`: least and most seconds of a segment. `patience`: seconds of a cut until the
     connections across it are given up. `loss_reset`: probability that a segment breaks its
     connection instead of arriving. `trace`: a CRC-32 of all that was delivered, when and to whom.
+    `watch`: told of each delivery.
     """
 
     def __init__(self, loop: Scheduler, latency: tuple[float, float], patience: float) -> None:
@@ -88,6 +92,7 @@ class Network:
         self.patience = patience
         self.loss_reset = 0.0
         self.trace = 0
+        self.watch: Watch | None = None
         self.listeners: dict[int, Listener] = {}
         self._loop = loop
         self._owners: dict[int, str] = {}
@@ -166,8 +171,8 @@ class Network:
         if self.is_cut(source.host.name, target.host.name):
             return
         held, source.held = source.held, []
-        for data in held:
-            target.receive(data)
+        for data, sent in held:
+            target.receive(data, sent)
         if not source.is_open:
             self.carry_reset(source)  # the one that was lost in the cut
 
@@ -184,7 +189,7 @@ class Network:
             # Never at the same instant as the one before: equals come in any order.
             behind = math.nextafter(source.last_arrival, math.inf)
             source.last_arrival = max(now + self._delay(source), behind)
-            self._loop.later(source.last_arrival, self._arrive, source, segment)
+            self._loop.later(source.last_arrival, self._arrive, source, segment, now)
             if not data:
                 return
 
@@ -193,10 +198,14 @@ class Network:
         when = self._loop.time() + self._delay(source)
         self._loop.later(when, self._arrive_reset, source)
 
-    def delivered(self, endpoint: Endpoint, data: bytes | bytearray | memoryview) -> None:
-        """Take it down in the trace."""
+    def delivered(
+        self, endpoint: Endpoint, data: bytes | bytearray | memoryview, sent: float
+    ) -> None:
+        """Take it down in the trace, and tell who watches."""
         moment = struct.pack("!d", self._loop.time()) + endpoint.host.name.encode()
         self.trace = zlib.crc32(data, zlib.crc32(moment, self.trace))
+        if self.watch is not None:
+            self.watch(endpoint.peer.host.name, endpoint.host.name, sent, bytes(data))
 
     def closed(self, endpoint: Endpoint) -> None:
         """Forget a connection both of whose ends are closed."""
@@ -204,14 +213,14 @@ class Network:
             self._endpoints.pop(endpoint, None)
             self._endpoints.pop(endpoint.peer, None)
 
-    def _arrive(self, source: Endpoint, data: bytes) -> None:
+    def _arrive(self, source: Endpoint, data: bytes, sent: float) -> None:
         if source.held or self.is_cut(source.host.name, source.peer.host.name):
-            source.held.append(data)
+            source.held.append((data, sent))
         elif self.loss_reset and self._loop.rng.random() < self.loss_reset:
             source.break_off(reset_error())
             source.peer.break_off(reset_error())
         else:
-            source.peer.receive(data)
+            source.peer.receive(data, sent)
 
     def _arrive_reset(self, source: Endpoint) -> None:
         if not self.is_cut(source.host.name, source.peer.host.name):
