@@ -35,14 +35,14 @@ class Agent(Caller):
     """Asks over connections of its own; blocks its thread where it waits.
 
     Args:
-        ports: node → its port.
+        ports: node → its port on this machine, or "host:port".
         pause: seconds from the begin of one operation to that of the next, at least.
     """
 
     def __init__(
         self,
         name: str,
-        ports: Mapping[str, int],
+        ports: Mapping[str, int | str],
         writer: Writer,
         random: Random,
         pause: float = 0.0,

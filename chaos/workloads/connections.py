@@ -13,10 +13,13 @@ HOST = "127.0.0.1"
 
 
 class Connections:
-    """Not for use by two threads. `ports`: node → its port on this machine."""
+    """Not for use by two threads. `ports`: node → its port on this machine, or "host:port"."""
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
-        self._ports = dict(ports)
+    def __init__(self, ports: Mapping[str, int | str]) -> None:
+        self._addresses = {
+            node: port if isinstance(port, str) else f"{HOST}:{port}"
+            for node, port in ports.items()
+        }
         self._open: dict[str, http.client.HTTPConnection] = {}
 
     def ask(self, node: str, request: Request, timeout: float) -> Heard:
@@ -50,7 +53,7 @@ class Connections:
             self._drop(node)
             connection = None
         if connection is None:
-            connection = http.client.HTTPConnection(HOST, self._ports[node], timeout=timeout)
+            connection = http.client.HTTPConnection(self._addresses[node], timeout=timeout)
             connection.connect()
             self._open[node] = connection
         connection.sock.settimeout(timeout)

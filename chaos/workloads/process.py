@@ -29,7 +29,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         client: its name.
         seed: of the run; each agent's own follows from it and the agent's name.
-        ports: node → port.
+        ports: node → port on this machine, or "host:port".
         workloads: names, one agent each; "probe" gives one agent for each node.
         pause: seconds from one operation of an agent to its next, at least.
         history: the file it writes.
@@ -37,7 +37,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 
     client: str
     seed: int
-    ports: dict[str, int]
+    ports: dict[str, int | str]
     workloads: tuple[str, ...]
     pause: float
     history: str
@@ -64,7 +64,7 @@ def main() -> int:
 def _agents(name: str, plan: Plan, writer: Writer) -> list[tuple[Agent, Workload]]:
     """The agents of a workload, each with its load."""
 
-    def agent(label: str, ports: dict[str, int]) -> Agent:
+    def agent(label: str, ports: dict[str, int | str]) -> Agent:
         full = f"{plan.client}.{label}"
         return Agent(full, ports, writer, Random(f"{plan.seed}/{full}"), plan.pause)
 
