@@ -34,15 +34,35 @@ class SimEdges:
     ) -> None:
         self.disk = disk
         self.sync = sync
+        self.rate = rate
         self._loop = loop
         self._rng = rng
-        self._rate = rate
         self._stopped = stopped
+        self._since = loop.time()
+        self._shown = self._since * rate
         self._free_at: dict[str, float] = {}
+        self._stalled_until = 0.0
 
     def monotonic(self) -> float:
         """Virtual seconds at this host's rate."""
-        return self._loop.time() * self._rate
+        return self._shown + (self._loop.time() - self._since) * self.rate
+
+    def run_clock_at(self, rate: float) -> None:
+        """From now on the monotonic clock shows `rate` seconds in a second."""
+        self._shown, self._since = self.monotonic(), self._loop.time()
+        self.rate = rate
+
+    def jump_clock(self, seconds: float) -> None:
+        """The monotonic clock leaps forward."""
+        self._shown += seconds
+
+    def stall(self, seconds: float) -> None:
+        """No job of the disk that is given from now on ends before then."""
+        self._stalled_until = max(self._stalled_until, self._loop.time() + seconds)
+
+    def go_on(self) -> None:
+        """End a stall for what is given from now on."""
+        self._stalled_until = 0.0
 
     def random(self) -> float:
         """A draw of the seed's."""
@@ -54,8 +74,9 @@ class SimEdges:
 
     def run(self, job: Callable[[], Any], done: JobDone, *, lane: str = "journal") -> None:
         """The job happens all at once, when the disk gets to it."""
-        start = max(self._loop.time(), self._free_at.get(lane, 0.0))
-        when = self._free_at[lane] = start + self._rng.uniform(*self.sync)
+        start = max(self._loop.time(), self._free_at.get(lane, 0.0), self._stalled_until)
+        least, most = self.sync
+        when = self._free_at[lane] = start + least + (most - least) * self._rng.random()
 
         def work() -> None:
             result, failure = None, None

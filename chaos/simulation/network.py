@@ -112,9 +112,10 @@ class Network:
             wait = self.patience * (1 + 0.2 * self._loop.rng.random())
             self._loop.later(now + wait, self._give_up, endpoint, now)
 
-    def heal(self, a: str, b: str) -> None:
-        """End the cuts between two hosts, both ways. What waited arrives within a second."""
-        since = [self._cuts.pop(way) for way in ((a, b), (b, a)) if self._cuts.get(way) is not None]
+    def heal(self, a: str, b: str, *, both: bool = True) -> None:
+        """End the cut from `a` to `b`, and back if `both`. What waited arrives within a second."""
+        ways = ((a, b), (b, a)) if both else ((a, b),)
+        since = [self._cuts.pop(way) for way in ways if way in self._cuts]
         if not since:
             return
         now = self._loop.time()

@@ -1,0 +1,207 @@
+"""Processes that are killed, lose their power, or stand still, and come back."""
+
+from __future__ import annotations
+
+from chaos.simulation.disk import Killed, Moment
+from chaos.simulation.faults.act import Act, Catalogue
+
+FAULTS = Catalogue()
+
+_AT_ONCE = 0.5
+_SOON = 20
+"""Disk operations within which a process that is to die while it writes does so."""
+
+
+def come_back(act: Act, name: str, seconds: float) -> None:
+    """Start the member then, unless something else did."""
+
+    def back() -> None:
+        if not act.world.loop.is_alive(name):
+            act.world.start(name)
+
+    act.until(seconds, back)
+
+
+def strike(act: Act, name: str, *, power: bool, down: float | None = None) -> bool:
+    """Kill a process, or cut its power, now or in the middle of what it does to its disk next.
+
+    It comes back after `down` seconds, by default a short while.
+    """
+    world, rng = act.world, act.rng
+    if not world.loop.is_alive(name):
+        return False
+    down = rng.uniform(0.05, 1.5) if down is None else down
+    if rng.random() < _AT_ONCE:
+        world.kill(name, power=power)
+        act.note(name)
+        come_back(act, name, down)
+        return True
+    arm(act, name, rng.randint(1, _SOON), power=power, down=down)
+    return True
+
+
+def arm(act: Act, name: str, operations: int, *, power: bool, down: float) -> None:
+    """Let the process die at one moment of so many operations of its disk from now."""
+    world = act.world
+    disk = world.members[name].disk
+    moment: Moment = act.rng.choice(("before", "middle", "after"))
+    due, life = disk.operations + operations, disk.life
+
+    def hook(number: int, operation: str, path: str, now: Moment) -> None:
+        # Only a write has a middle.
+        wanted = "before" if moment == "middle" and operation != "write" else moment
+        if number < due or now != wanted:
+            return
+        # Nothing of the process runs any more; its disk forgets once this operation was left.
+        world.loop.kill(name)
+        world.loop.later(world.loop.time(), finish)
+        act.note(f"{name}, {now} {operation} of {path}")
+        raise Killed(f"{now} {operation} of {path}")
+
+    def finish() -> None:
+        world.kill(name, power=power)
+        come_back(act, name, down)
+
+    def disarm() -> None:
+        if world.members[name].disk is disk and disk.life == life and disk.hook is hook:
+            disk.hook = None
+
+    disk.hook = hook
+    act.until(2.0, disarm)
+
+
+@FAULTS.of(4)
+def kill(act: Act) -> bool:
+    """SIGKILL of one member."""
+    return strike(act, act.member(), power=False)
+
+
+@FAULTS.of(3)
+def kill_leader(act: Act) -> bool:
+    """SIGKILL of the leader."""
+    leader = act.world.leader()
+    return leader is not None and strike(act, leader, power=False)
+
+
+@FAULTS.of(1)
+def kill_all(act: Act) -> bool:
+    """SIGKILL of all members."""
+    return _strike_many(act, len(act.world.members), power=False)
+
+
+@FAULTS.of(2)
+def kill_for_long(act: Act) -> bool:
+    """SIGKILL; it comes back with old data, when the others may have forgotten what follows."""
+    return strike(act, act.member(), power=False, down=act.rng.uniform(3.0, 10.0))
+
+
+@FAULTS.of(2)
+def kill_at_start(act: Act) -> bool:
+    """SIGKILL, and again while it starts, perhaps several times."""
+    world, name = act.world, act.member()
+    if not world.loop.is_alive(name):
+        return False
+    power = act.rng.random() < 0.3
+    world.kill(name, power=power)
+    act.note(name)
+
+    def start(left: int) -> None:
+        if world.loop.is_alive(name):
+            return
+        if left:
+            arm(act, name, act.rng.randint(1, 12), power=power, down=0.01)
+            act.after(act.rng.uniform(0.1, 0.5), start, left - 1)
+        world.start(name)
+
+    act.after(act.rng.uniform(0.01, 0.5), start, act.rng.randint(1, 3))
+    come_back(act, name, 2.0)
+    return True
+
+
+@FAULTS.of(4)
+def power_cut(act: Act) -> bool:
+    """One machine loses its power, and what it had not synced."""
+    return strike(act, act.member(), power=True)
+
+
+@FAULTS.of(2)
+def power_cut_of_majority(act: Act) -> bool:
+    """Most machines at once."""
+    return _strike_many(act, len(act.world.members) // 2 + 1, power=True)
+
+
+@FAULTS.of(2)
+def power_cut_of_all(act: Act) -> bool:
+    """The whole room."""
+    return _strike_many(act, len(act.world.members), power=True)
+
+
+def _strike_many(act: Act, count: int, *, power: bool) -> bool:
+    names = act.rng.sample(sorted(act.world.members), count)
+    struck = [name for name in names if act.world.loop.is_alive(name)]
+    for name in struck:
+        act.world.kill(name, power=power)
+        come_back(act, name, act.rng.uniform(0.05, 1.5))
+    act.note(" ".join(struck))
+    return len(struck) > 1
+
+
+@FAULTS.of(4)
+def pause(act: Act) -> bool:
+    """SIGSTOP, and SIGCONT a while later."""
+    return _pause(act, act.running(), act.rng.uniform(0.05, 3.0))
+
+
+@FAULTS.of(3)
+def pause_leader(act: Act) -> bool:
+    """SIGSTOP of the leader: it still believes that it leads when it goes on."""
+    return _pause(act, act.world.leader(), act.rng.uniform(0.3, 4.0))
+
+
+@FAULTS.of(1)
+def pause_for_long(act: Act) -> bool:
+    """Longer than leases, patience and most cuts last."""
+    return _pause(act, act.running(), act.rng.uniform(5.0, 15.0))
+
+
+def _pause(act: Act, name: str | None, seconds: float) -> bool:
+    world = act.world
+    if name is None or name not in world.alive():
+        return False
+    member = world.members[name]
+    disk, life = member.disk, member.disk.life
+    member.paused = True
+    world.loop.pause(name)
+    act.note(f"{name} for {seconds:.2f} s")
+
+    def go_on() -> None:
+        same = member.disk is disk and disk.life == life
+        if same and member.paused and world.loop.is_alive(name):
+            member.paused = False
+            world.loop.resume(name)
+
+    act.until(seconds, go_on)
+    return True
+
+
+@FAULTS.of(1)
+def rolling_restart(act: Act) -> bool:
+    """All members one by one, each when the one before is back."""
+    world = act.world
+    names = sorted(world.members)
+    act.rng.shuffle(names)
+    pause = act.rng.uniform(0.3, 1.5)
+    act.note(" ".join(names))
+
+    def turn(left: list[str]) -> None:
+        if len(world.alive()) < len(world.members):
+            act.after(0.1, turn, left)
+            return
+        name = left[0]
+        world.kill(name)
+        come_back(act, name, act.rng.uniform(0.01, 0.3))
+        if left[1:]:
+            act.after(pause, turn, left[1:])
+
+    turn(names)
+    return True
