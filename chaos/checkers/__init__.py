@@ -26,7 +26,7 @@ from chaos.checkers import (
     simple,
     transactions,
 )
-from chaos.checkers.recovery import Recovery
+from chaos.checkers.recovery import Recovery, Window, windows
 from chaos.checkers.violation import Violation
 from chaos.history import History, Outcome
 
@@ -74,4 +74,4 @@ def judge(history: History) -> Verdict:
     return Verdict(found, history.counts(), recoveries=recovery.recoveries(history))
 
 
-__all__ = ["JUDGES", "Judge", "Recovery", "Verdict", "Violation", "judge"]
+__all__ = ["JUDGES", "Judge", "Recovery", "Verdict", "Violation", "Window", "judge", "windows"]

@@ -8,8 +8,8 @@ its beginning to its end, it is *surely* alive
 - to the begin of the last such operation, it had not ended before,
 - and beyond that while a lease surely runs, up to the moment somebody first tried to end it.
 
-A lease counts from the begin of the request that gave it (it starts somewhere behind), less a
-margin: no clock of a node is ahead by more.
+A lease counts from the begin of the request that gave it (it starts somewhere behind), less what
+the cluster's clock may gain on the callers'.
 """
 
 from __future__ import annotations
@@ -17,13 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from chaos.checkers.clocks import TRUE_CLOCKS, Clocks
 from chaos.checkers.violation import first_of
-from chaos.history import FOREVER, SECOND, Operation
-
-RATE_ERROR = 0.01
-"""How much faster than real time the cluster's clock may run."""
-MARGIN = SECOND // 50
-"""Nanoseconds, for rounding to milliseconds on the way."""
+from chaos.history import FOREVER, Operation
 
 
 @dataclass(slots=True)
@@ -37,6 +33,7 @@ class Life:
         enders: requests that may have ended it, whether or not they were heard of again.
         leases: (request that gave or renewed the lease, seconds); also those of unknown outcome.
         parent: what it ends with: the session of a grant.
+        clocks: those of the history.
     """
 
     name: str
@@ -45,6 +42,7 @@ class Life:
     enders: list[Operation] = field(default_factory=list)
     leases: list[tuple[Operation, float]] = field(default_factory=list)
     parent: Life | None = None
+    clocks: Clocks = TRUE_CLOCKS
 
     def first(self) -> int:
         """From when on it is sure that it had begun."""
@@ -60,7 +58,8 @@ class Life:
         if self.leases:
             acknowledged = [request.begin for request, _ in self.leases if request.ok]
             shortest = min(seconds for _, seconds in self.leases)
-            bounds.append(surely_until(max(acknowledged), shortest) if acknowledged else 0)
+            since = max(acknowledged, default=None)
+            bounds.append(0 if since is None else self.clocks.surely_until(since, shortest))
         return min(bounds, default=0)
 
     def last(self) -> int:
@@ -75,11 +74,6 @@ class Life:
         """The operations behind `first` and `last`."""
         behind = list(self.alive) + [request for request, _ in self.leases if request.ok]
         return first_of(self.alive), max(behind, key=lambda item: item.begin, default=None)
-
-
-def surely_until(begin: int, seconds: float) -> int:
-    """When a lease of this length, asked for at `begin`, may end at the earliest."""
-    return begin + int(seconds * (1 - RATE_ERROR) * SECOND) - MARGIN
 
 
 def lost(life: Life) -> Iterator[Operation]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from chaos.checkers.clocks import TRUE_CLOCKS, Clocks, clocks_of
 from chaos.checkers.facts import (
     SIMPLE_OWNER,
     Holder,
@@ -42,6 +43,7 @@ class Grants:
     """
 
     name: str
+    clocks: Clocks = TRUE_CLOCKS
     lives: dict[int, Life] = field(default_factory=dict)
     holders: dict[int, dict[tuple[str, int | None], Operation]] = field(default_factory=dict)
     tokens: list[Seen] = field(default_factory=list)
@@ -50,7 +52,11 @@ class Grants:
 
     def life(self, token: int) -> Life:
         """The life of a grant, made where it is new."""
-        return self.lives.setdefault(token, Life(f"lock {self.name}, token {token}"))
+        life = self.lives.get(token)
+        if life is None:
+            life = Life(f"lock {self.name}, token {token}", clocks=self.clocks)
+            self.lives[token] = life
+        return life
 
     def met(self, item: Operation, token: int, holder: Holder | None, made: bool = False) -> None:
         """The operation met this grant alive."""
@@ -63,12 +69,18 @@ class Grants:
 def grants_of(history: History) -> dict[str, Grants]:
     """Lock → its grants. Locks of the simple protocol stand in `chaos.checkers.simple`."""
     locks: dict[str, Grants] = {}
+    clocks = clocks_of(history)
+
+    def of(name: str) -> Grants:
+        if name not in locks:
+            locks[name] = Grants(name, clocks)
+        return locks[name]
+
     for item in history.operations:
         if item.kind.startswith("lock."):
-            name = str(item.arguments["name"])
-            _take(locks.setdefault(name, Grants(name)), item)
+            _take(of(str(item.arguments["name"])), item)
         for name, holders in lock_states(item):
-            grants = locks.setdefault(name, Grants(name))
+            grants = of(name)
             grants.states.append((item, holders))
             for holder in holders:
                 if holder.token is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import session_of
 from chaos.checkers.lives import Life, lost
 from chaos.checkers.order import Seen, falls, repeats
@@ -18,10 +19,11 @@ def session_lives(history: History) -> dict[int, Life]:
     """Session → what is known of its life, for those whose opening was acknowledged."""
     lives: dict[int, Life] = {}
     lengths: dict[int, float] = {}
+    clocks = clocks_of(history)
     for item in history.of("session.open"):
         session = session_of(item)
         if item.ok and session is not None:
-            life = lives.setdefault(session, Life(f"session {session}"))
+            life = lives.setdefault(session, Life(f"session {session}", clocks=clocks))
             life.alive.append(item)
             lengths[session] = float(item.arguments["ttl"])
             life.leases.append((item, lengths[session]))

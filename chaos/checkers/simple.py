@@ -12,10 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import SIMPLE_OWNER, lock_states, token_of
-from chaos.checkers.lives import RATE_ERROR, Life, lost, overlaps
+from chaos.checkers.lives import Life, lost, overlaps
 from chaos.checkers.violation import Violation, first_of, shown
-from chaos.history import SECOND, History, Operation
+from chaos.history import History, Operation
 
 KEPT = 600
 """Seconds for which a decision is kept."""
@@ -81,8 +82,9 @@ def _refused_but_held(history: History, lives: dict[Named, Life]) -> Iterator[Vi
 
 def _lock_lives(history: History) -> dict[Named, Life]:
     lives: dict[Named, Life] = {}
+    clocks = clocks_of(history)
     for (key, value), item in _used_once(history, "simple.lock").items():
-        life = lives[key, value] = Life(f"lock {key} with value {value}")
+        life = lives[key, value] = Life(f"lock {key} with value {value}", clocks=clocks)
         if item.ok:
             life.alive.append(item)
             life.leases.append((item, float(item.arguments["expire"])))
@@ -131,8 +133,9 @@ def _prepares(history: History) -> dict[Named, Prepare]:
     prepares: dict[Named, Prepare] = {}
     by_id: dict[int, Prepare] = {}
     by_key: dict[str, list[Life]] = defaultdict(list)
+    clocks = clocks_of(history)
     for (key, value), item in _used_once(history, "simple.prepare").items():
-        life = Life(f"{key} prepared with value {value}")
+        life = Life(f"{key} prepared with value {value}", clocks=clocks)
         prepares[key, value] = Prepare(life)
         by_key[key].append(life)
         if item.ok and isinstance(item.answer.get("transaction"), int):
@@ -183,7 +186,7 @@ def _decided_once(prepare: Prepare) -> Iterator[Violation]:
             yield Violation("two decisions", text, shown(item, other))
     assert first is not None
     for item in prepare.unknown:
-        kept_until = first.begin + int(KEPT * (1 - RATE_ERROR) * SECOND)
+        kept_until = prepare.life.clocks.surely_until(first.begin, KEPT)
         if first.end < item.begin and item.end < kept_until:
             text = f"the decision about {prepare.life.name} was not there any more"
             yield Violation("decision lost", text, shown(first, item))

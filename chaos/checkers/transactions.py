@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from chaos.checkers.clocks import Clocks, clocks_of
 from chaos.checkers.facts import TransactionSeen, transaction_id, transactions_seen
-from chaos.checkers.lives import surely_until
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.violation import Violation, first_of, shown
 from chaos.history import SECOND, History, Operation
@@ -88,9 +88,10 @@ def judge(history: History) -> Iterator[Violation]:
     for earlier, later in falls(begun):
         text = f"transaction id {later.number} was given after {earlier.number}"
         yield Violation("transaction ids fall", text, shown(earlier.operation, later.operation))
+    clocks = clocks_of(history)
     for asked in transactions_of(history).values():
         yield from _one_decision(asked)
-        yield from _by_its_rule(asked)
+        yield from _by_its_rule(asked, clocks)
         yield from _votes_kept(asked)
         yield from _acks_kept(asked)
         yield from _remembered(asked)
@@ -113,7 +114,7 @@ def _one_decision(asked: Asked) -> Iterator[Violation]:
             return
 
 
-def _by_its_rule(asked: Asked) -> Iterator[Violation]:
+def _by_its_rule(asked: Asked, clocks: Clocks) -> Iterator[Violation]:
     """Commit with every vote for it and asked for; abort with a cause."""
     first = min(asked.decided(), key=lambda sight: sight.operation.end, default=None)
     if first is None or asked.begun is None:
@@ -121,7 +122,7 @@ def _by_its_rule(asked: Asked) -> Iterator[Violation]:
     if first.decision == "commit":
         yield from _rightly_committed(asked, asked.begun, first)
     else:
-        yield from _rightly_aborted(asked, asked.begun, first)
+        yield from _rightly_aborted(asked, asked.begun, first, clocks)
 
 
 def _rightly_committed(
@@ -145,11 +146,13 @@ def _rightly_committed(
         yield Violation("commit unasked", text, shown(begun, first.operation))
 
 
-def _rightly_aborted(asked: Asked, begun: Operation, first: TransactionSeen) -> Iterator[Violation]:
+def _rightly_aborted(
+    asked: Asked, begun: Operation, first: TransactionSeen, clocks: Clocks
+) -> Iterator[Violation]:
     at = first.operation.end
     asks = [item for requests in asked.sent_votes("abort").values() for item in requests]
     asks += [item for item in asked.rollbacks if item.sent]
-    timeout = surely_until(begun.begin, float(begun.arguments["timeout"]))
+    timeout = clocks.surely_until(begun.begin, float(begun.arguments["timeout"]))
     own_session = begun.arguments.get("session") is not None
     if not own_session and at <= timeout and not any(item.begin <= at for item in asks):
         text = f"transaction {asked.id} was aborted ({first.reason}) though nothing asked for it"
