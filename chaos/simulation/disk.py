@@ -67,9 +67,10 @@ class SimFile:
         """Write at the current offset."""
         inode, offset = self._alive(), self._offset
 
-        def part(end: int) -> None:
+        def part(end: int) -> Callable[[], object]:
             self._disk.need(inode, offset + end)
             inode.change(Write(offset, bytes(data[:end])))
+            return inode.unsynced.pop
 
         size = len(data)
         self._disk.operate(
@@ -219,8 +220,8 @@ class SimDisk:
         self,
         name: str,
         path: str,
-        whole: Callable[[], None],
-        half: Callable[[], None] | None = None,
+        whole: Callable[[], object],
+        half: Callable[[], Callable[[], object]] | None = None,
         *,
         size: int = 0,
     ) -> None:
@@ -240,22 +241,21 @@ class SimDisk:
         hook: Hook,
         name: str,
         path: str,
-        whole: Callable[[], None],
-        half: Callable[[], None] | None,
+        whole: Callable[[], object],
+        half: Callable[[], Callable[[], object]] | None,
     ) -> None:
-        number = self.operations
+        number, life = self.operations, self.life
         try:
             hook(number, name, path, "before")
             if half is not None:
-                try:
-                    hook(number, name, path, "middle")
-                except Killed:
-                    half()
-                    raise
+                forget = half()
+                hook(number, name, path, "middle")
+                forget()
             whole()
             hook(number, name, path, "after")
         except Killed:
-            self._dead = True
+            # A hook may have ended the process itself: then the disk is the next one's already.
+            self._dead = self.life == life
             raise
 
     # Disk, see raftcoord.consensus.edges.

@@ -28,8 +28,11 @@ AnyProtocol = asyncio.Protocol | asyncio.BufferedProtocol
 class Wire(Protocol):
     """The network, as an endpoint sees it."""
 
-    def carry(self, source: "Endpoint", data: bytes) -> None:
-        """Bring data, or FIN, to the other end, in order."""
+    def carry(self, source: "Endpoint", parts: list[bytes]) -> None:
+        """Bring these, the last of which may be FIN, to the other end, in order.
+
+        What is written at this instant yet is added to the list.
+        """
 
     def carry_reset(self, source: "Endpoint") -> None:
         """Bring a reset to the other end; it may overtake data."""
@@ -44,7 +47,13 @@ class Wire(Protocol):
 
 
 class Endpoint(asyncio.Transport):
-    """A socket of `host` and its transport. `peer` is the other end."""
+    """A socket of `host` and its transport. `peer` is the other end.
+
+    For the network: `leaving`, what was written at the instant `left_at` and travels together;
+    `last_arrival`, when the last of what was sent arrives; `held`, what waits on its way, with
+    the times at which it left; `is_late`, whether all that is sent waits; `tape`, the first
+    bytes that were sent.
+    """
 
     peer: "Endpoint"
 
@@ -61,7 +70,11 @@ class Endpoint(asyncio.Transport):
         self.context = context
         self.is_open = True
         self.last_arrival = 0.0
-        self.held: list[tuple[bytes, float]] = []
+        self.leaving: list[bytes] | None = None
+        self.left_at = 0.0
+        self.held: deque[tuple[bytes, float]] = deque()
+        self.is_late = False
+        self.tape: bytearray | None = None
         self._loop = loop
         self._wire = wire
         self._protocol: AnyProtocol | None = None
@@ -69,7 +82,6 @@ class Endpoint(asyncio.Transport):
         self._arrived = bytearray()
         self._came, self._taken = 0, 0
         self._sent: deque[tuple[int, float]] = deque()
-        self._leaving: list[bytes] = []
         self._on_the_way = 0
         self._ended = False
         self._broken: OSError | None = None
@@ -102,7 +114,8 @@ class Endpoint(asyncio.Transport):
             self._arrived += data
             self._came += len(data)
             self._sent.append((self._came, sent))
-        self._wake_reader()
+        if not self._read_due:
+            self._wake_reader()
 
     def break_off(self, reason: OSError) -> None:
         """A reset is here, or the kernel gave the connection up."""
@@ -124,18 +137,12 @@ class Endpoint(asyncio.Transport):
 
     def _push(self, data: bytes) -> None:
         self._on_the_way += len(data)
-        if not self._leaving:
-            # All that is written at one instant travels together.
-            self._loop.later(self._loop.time(), self._leave)
-        self._leaving.append(data)
-
-    def _leave(self) -> None:
-        data, self._leaving = self._leaving, []
-        whole = b"".join(data)
-        if whole:
-            self._wire.carry(self, whole)
-        if data[-1] == FIN:
-            self._wire.carry(self, FIN)
+        now = self._loop.time()
+        if self.leaving is not None and self.left_at == now:
+            self.leaving.append(data)
+            return
+        self.leaving, self.left_at = [data], now
+        self._wire.carry(self, self.leaving)
 
     # Process: beginning and reading.
 

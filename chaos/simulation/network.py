@@ -15,11 +15,12 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from chaos.simulation.endpoint import FIN, AnyProtocol, Endpoint, reset_error
+from chaos.simulation.endpoint import FIN, AnyProtocol, Endpoint
 from chaos.simulation.hosts import Host, Scheduler
+from chaos.simulation.network_links import Links
 
-_SEGMENT = 64 << 10
 _SPLIT = 0.1
+_TAPE = 1 << 10
 _BACKLOG = 128
 _FIRST_PORT = 40_000
 _SYN_AGAIN = 1.0
@@ -78,73 +79,26 @@ class Listener(asyncio.AbstractServer):
         """It is, once `close` was called."""
 
 
-class Network:
-    """All listeners and connections of one world, and the faults between hosts.
+class Network(Links):
+    """All listeners and connections of one world.
 
     `latency`: least and most seconds of a segment. `patience`: seconds of a cut until the
-    connections across it are given up. `loss_reset`: probability that a segment breaks its
-    connection instead of arriving. `trace`: a CRC-32 of all that was delivered, when and to whom.
-    `watch`: told of each delivery.
+    connections across it are given up.
+
+    Attributes:
+        trace: a CRC-32 of all that was delivered, when and to whom.
+        watch: told of each delivery.
+        recordings: port → the first bytes that somebody sent there on a connection.
     """
 
     def __init__(self, loop: Scheduler, latency: tuple[float, float], patience: float) -> None:
-        self.latency = latency
-        self.patience = patience
-        self.loss_reset = 0.0
+        super().__init__(loop, latency, patience)
         self.trace = 0
         self.watch: Watch | None = None
         self.listeners: dict[int, Listener] = {}
-        self._loop = loop
+        self.recordings: dict[int, bytes] = {}
         self._owners: dict[int, str] = {}
-        self._endpoints: dict[Endpoint, None] = {}
-        self._cuts: dict[tuple[str, str], float] = {}
-        self._slow: dict[tuple[str, str], float] = {}
         self._ports = _FIRST_PORT
-
-    # Faults.
-
-    def cut(self, a: str, b: str, *, both: bool = True) -> None:
-        """Let nothing through from host `a` to host `b`, and back if `both`."""
-        now = self._loop.time()
-        for way in ((a, b), (b, a)) if both else ((a, b),):
-            self._cuts.setdefault(way, now)
-        for endpoint in self._between(a, b):
-            wait = self.patience * (1 + 0.2 * self._loop.rng.random())
-            self._loop.later(now + wait, self._give_up, endpoint, now)
-
-    def heal(self, a: str, b: str, *, both: bool = True) -> None:
-        """End the cut from `a` to `b`, and back if `both`. What waited arrives within a second."""
-        ways = ((a, b), (b, a)) if both else ((a, b),)
-        since = [self._cuts.pop(way) for way in ways if way in self._cuts]
-        if not since:
-            return
-        now = self._loop.time()
-        for endpoint in self._between(a, b):
-            wait = min(1.0, now - min(since)) * self._loop.rng.random()
-            self._loop.later(now + wait, self._send_again, endpoint)
-
-    def heal_all(self) -> None:
-        """End all cuts, slowness and resets."""
-        for a, b in list(self._cuts):
-            self.heal(a, b)
-        self._slow.clear()
-        self.loss_reset = 0.0
-
-    def is_cut(self, a: str, b: str) -> bool:
-        """Whether nothing gets from `a` to `b`."""
-        return (a, b) in self._cuts
-
-    def reset(self, a: str, b: str) -> None:
-        """Break all connections between two hosts."""
-        for endpoint in self._between(a, b):
-            self._loop.later(
-                self._loop.time() + self._delay(endpoint), endpoint.break_off, reset_error()
-            )
-
-    def slow(self, a: str, b: str, seconds: float, *, both: bool = False) -> None:
-        """Add seconds to the latency from `a` to `b`; 0 ends it."""
-        for way in ((a, b), (b, a)) if both else ((a, b),):
-            self._slow[way] = seconds
 
     def lose_host(self, host: Host) -> None:
         """A process is gone: its connections break at their other ends, its ports are free."""
@@ -157,82 +111,62 @@ class Network:
         """How many connections there are between two hosts."""
         return len(self._between(a, b)) // 2
 
-    def _between(self, a: str, b: str) -> list[Endpoint]:
-        wanted = ((a, b), (b, a))
-        return [e for e in self._endpoints if (e.host.name, e.peer.host.name) in wanted]
-
-    def _give_up(self, endpoint: Endpoint, since: float) -> None:
-        ends = endpoint.host.name, endpoint.peer.host.name
-        cuts = (self._cuts.get(ends), self._cuts.get(ends[::-1]))
-        if any(cut is not None and cut <= since for cut in cuts):
-            endpoint.break_off(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
-
-    def _send_again(self, source: Endpoint) -> None:
-        target = source.peer
-        if self.is_cut(source.host.name, target.host.name):
-            return
-        held, source.held = source.held, []
-        for data, sent in held:
-            target.receive(data, sent)
-        if not source.is_open:
-            self.carry_reset(source)  # the one that was lost in the cut
-
     # What the endpoints ask for (endpoint.Wire).
 
-    def carry(self, source: Endpoint, data: bytes) -> None:
-        """Bring data, or FIN, to the other end, in order."""
-        rng, now = self._loop.rng, self._loop.time()
-        while True:
-            size = min(len(data), _SEGMENT)
-            if size > 1 and rng.random() < _SPLIT:
-                size = rng.randrange(1, size)
-            segment, data = data[:size], data[size:]
-            # Never at the same instant as the one before: equals come in any order.
-            behind = math.nextafter(source.last_arrival, math.inf)
-            source.last_arrival = max(now + self._delay(source), behind)
-            self._loop.later(source.last_arrival, self._arrive, source, segment, now)
-            if not data:
-                return
+    def carry(self, source: Endpoint, parts: list[bytes]) -> None:
+        """Bring these, the last of which may be FIN, to the other end, in order."""
+        loop = self._loop
+        now = loop.time()
+        when = now + self._latency(source.host.name, source.peer.host.name)
+        # Never at the same instant as the one before: equals come in any order.
+        if when <= source.last_arrival:
+            when = math.nextafter(source.last_arrival, math.inf)
+        if loop.rng.random() < _SPLIT:
+            loop.later(when, self._arrive, source, parts, now, False)
+            more = self._latency(source.host.name, source.peer.host.name)
+            when = max(now + more, math.nextafter(when, math.inf))
+        loop.later(when, self._arrive, source, parts, now, True)
+        source.last_arrival = when
 
-    def carry_reset(self, source: Endpoint) -> None:
-        """Bring a reset to the other end, unless that is cut off."""
-        when = self._loop.time() + self._delay(source)
-        self._loop.later(when, self._arrive_reset, source)
+    def _arrive(self, source: Endpoint, parts: list[bytes], sent: float, whole: bool) -> None:
+        """All that is left of the parts is there, or a piece of it that was cut anywhere."""
+        if source.leaving is parts:
+            source.leaving = None
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if not whole:
+            at = self._loop.rng.randrange(1, len(data)) if len(data) > 1 else 0
+            parts[:] = [data[at:]] if parts[-1] else [data[at:], FIN]
+            data = data[:at]
+        if source.tape is not None:
+            self._record(source, source.tape, data)
+        rough = self._rough or source.is_late or bool(source.held)
+        bring = self._deliver if rough else _hand_over
+        if data:
+            bring(source, data, sent)
+        if whole and not parts[-1]:
+            bring(source, FIN, sent)
+
+    def _record(self, source: Endpoint, tape: bytearray, data: bytes) -> None:
+        tape += data
+        if len(tape) > _TAPE:
+            self.recordings[source.get_extra_info("peername")[1]] = bytes(tape)
+            source.tape = None
 
     def delivered(
         self, endpoint: Endpoint, data: bytes | bytearray | memoryview, sent: float
     ) -> None:
         """Take it down in the trace, and tell who watches."""
-        moment = struct.pack("!d", self._loop.time()) + endpoint.host.name.encode()
+        host = endpoint.host.name
+        moment = struct.pack("!d", self._loop.time()) + host.encode()
         self.trace = zlib.crc32(data, zlib.crc32(moment, self.trace))
         if self.watch is not None:
-            self.watch(endpoint.peer.host.name, endpoint.host.name, sent, bytes(data))
+            self.watch(endpoint.peer.host.name, host, sent, bytes(data))
 
     def closed(self, endpoint: Endpoint) -> None:
         """Forget a connection both of whose ends are closed."""
         if not endpoint.peer.is_open:
             self._endpoints.pop(endpoint, None)
             self._endpoints.pop(endpoint.peer, None)
-
-    def _arrive(self, source: Endpoint, data: bytes, sent: float) -> None:
-        if source.held or self.is_cut(source.host.name, source.peer.host.name):
-            source.held.append((data, sent))
-        elif self.loss_reset and self._loop.rng.random() < self.loss_reset:
-            source.break_off(reset_error())
-            source.peer.break_off(reset_error())
-        else:
-            source.peer.receive(data, sent)
-
-    def _arrive_reset(self, source: Endpoint) -> None:
-        if not self.is_cut(source.host.name, source.peer.host.name):
-            source.peer.break_off(reset_error())
-
-    def _delay(self, source: Endpoint) -> float:
-        return self._latency(source.host.name, source.peer.host.name)
-
-    def _latency(self, a: str, b: str) -> float:
-        least, most = self.latency
-        return least + (most - least) * self._loop.rng.random() + self._slow.get((a, b), 0.0)
 
     # Listening and connecting.
 
@@ -300,6 +234,7 @@ class Network:
             {"sockname": there, "peername": here},
         )
         mine.peer, other.peer = other, mine
+        mine.tape = bytearray()
         other.last_arrival = back
         self._endpoints[mine] = self._endpoints[other] = None
         listener.waiting += 1
@@ -327,6 +262,10 @@ class Network:
     def _new_port(self) -> int:
         self._ports += 1
         return self._ports
+
+
+def _hand_over(source: Endpoint, data: bytes, sent: float) -> None:
+    source.peer.receive(data, sent)
 
 
 __all__ = ["ADDRESS", "FIN", "AnyProtocol", "Listener", "Network"]
