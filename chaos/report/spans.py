@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from chaos.history import Fault, History
 
 LINKS = "links"
+CLIENTS = "clients"
 CLUSTER = "cluster"
 
 _SORTS = {
-    "kill": ("kill", "crash", "power"),
-    "pause": ("pause", "stop"),
+    "care": ("rolling", "restart", "wipe", "rejoin", "transfer", "member", "snapshot"),
     "link": (
-        *("partition", "isolat", "split", "halves", "one-way", "cut", "link", "delay", "loss"),
-        *("reset", "stall", "storm", "network", "netns", "garbage"),
+        *("partition", "isolat", "split", "halves", "one-way", "cut", "mute", "deaf", "link"),
+        *("delay", "loss", "reset", "stall", "storm", "network", "garbage"),
     ),
     "disk": ("disk", "sync", "read", "flip", "full", "space", "torn", "write", "bit"),
-    "clock": ("clock", "time"),
-    "care": ("rolling", "restart", "wipe", "rejoin", "transfer", "member", "snapshot"),
+    "clock": ("clock",),
+    "kill": ("kill", "crash", "power"),
+    "pause": ("pause",),
 }
 SORTS = (*_SORTS, "other")
-"""What kinds of faults there are to a reader; each has a colour."""
+"""What sorts of faults there are to a reader; each has a colour."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Span:
     """A fault at work.
 
     Args:
-        lane: a node, `links`, or `cluster` for what hits no node in particular.
+        lane: a node, `links`, `clients`, or `cluster` for what hits none of them in particular.
         name: of the fault. sort: one of `SORTS`, or `start` for a node that comes back.
         begin, end: in ns; end is None where the history does not show it.
         detail: what else is known.
@@ -46,7 +47,9 @@ class Span:
 def sort_of(name: str) -> str:
     """Which kind of fault a name belongs to."""
     lowered = name.lower()
-    return next((sort for sort, words in _SORTS.items() if any(w in lowered for w in words)), "other")
+    return next(
+        (sort for sort, words in _SORTS.items() if any(w in lowered for w in words)), "other"
+    )
 
 
 def spans(history: History) -> list[Span]:
@@ -58,10 +61,31 @@ def spans(history: History) -> list[Span]:
 
 
 def lanes(history: History, found: list[Span]) -> list[str]:
-    """The nodes in their order, the links, and the cluster as a whole where it was hit."""
+    """The nodes in their order, the links, and the clients or the cluster where they were hit."""
     used = {span.lane for span in found}
-    nodes = [*history.nodes, *sorted(used - {*history.nodes, LINKS, CLUSTER})]
-    return [*nodes, LINKS, *([CLUSTER] if CLUSTER in used else [])]
+    others = (LINKS, CLIENTS, CLUSTER)
+    nodes = [*history.nodes, *sorted(used - {*history.nodes, *others})]
+    return [*nodes, LINKS, *(lane for lane in others[1:] if lane in used)]
+
+
+def levels(found: list[Span]) -> dict[int, tuple[int, int]]:
+    """Place in `found` → (level, how many levels) where a lane's spans lie over each other."""
+    placed: dict[int, tuple[int, int]] = {}
+    for lane in {span.lane for span in found}:
+        group: list[tuple[int, int]] = []
+        ends: list[float] = []
+        for number, span in enumerate(found):
+            if span.lane != lane:
+                continue
+            if all(end <= span.begin for end in ends):
+                placed.update({one: (level, len(ends)) for one, level in group})
+                group, ends = [], []
+            free = (level for level, end in enumerate(ends) if end <= span.begin)
+            level = next(free, len(ends))
+            ends[level : level + 1] = [float("inf") if span.end is None else span.end]
+            group.append((number, level))
+        placed.update({one: (level, len(ends)) for one, level in group})
+    return placed
 
 
 class _Spans:
@@ -70,7 +94,7 @@ class _Spans:
     def __init__(self, nodes: tuple[str, ...]) -> None:
         self._nodes = nodes
         self._found: list[Span] = []
-        self._open: dict[tuple[str, tuple[str, ...]], tuple[Fault, list[str]]] = {}
+        self._open: dict[tuple[str, int], tuple[Fault, list[str]]] = {}
         self._down: dict[str, Fault] = {}
         self._back: dict[str, Fault] = {}
 
@@ -88,7 +112,7 @@ class _Spans:
                 for node in fault.nodes:
                     self._end_life(node, fault.at)
             case "begin":
-                self._open[fault.role, fault.nodes] = (fault, self._lanes(fault))
+                self._open[fault.role, fault.round] = (fault, self._lanes(fault))
             case "end":
                 self._end(fault)
             case _:
@@ -105,10 +129,7 @@ class _Spans:
         return sorted(self._found, key=lambda span: (span.begin, span.lane))
 
     def _end(self, fault: Fault) -> None:
-        key = (fault.role, fault.nodes)
-        if key not in self._open:
-            # The nodes of an end may be fewer than those of its begin: the newest of the name ends.
-            key = next((known for known in reversed(self._open) if known[0] == fault.role), key)
+        key = (fault.role, fault.round)
         begun, lanes_ = self._open.pop(key, (fault, self._lanes(fault)))
         for lane in lanes_:
             self._add(lane, fault.role, sort_of(fault.role), begun, fault.at)
@@ -116,13 +137,16 @@ class _Spans:
     def _end_life(self, node: str, at: int | None) -> None:
         killed, started = self._down.pop(node, None), self._back.pop(node, None)
         if killed is not None:
-            name = f"kill {killed.role}".strip()
+            name = f"kill-{killed.role}".rstrip("-")
             self._add(node, name, "kill", killed, at)
         if started is not None:
             self._add(node, "start", "start", started, at)
 
     def _lanes(self, fault: Fault) -> list[str]:
-        if sort_of(fault.role or fault.what) == "link":
+        name = fault.role or fault.what
+        if "client" in name:
+            return [CLIENTS]
+        if sort_of(name) == "link":
             return [LINKS]
         return list(fault.nodes) or [CLUSTER]
 

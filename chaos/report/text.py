@@ -8,19 +8,23 @@ from statistics import median
 from typing import Any
 
 from chaos.checkers import Verdict, Violation
+from chaos.checkers.recovery import windows
 from chaos.history import FOREVER, OUTCOMES, SECOND, Fault, History, Operation, Outcome
+from chaos.report.piece import piece
+from chaos.report.windows import Summary, summaries
 
 LONGEST = 200
 """Characters of arguments or an answer that are shown."""
 
 
 def report(history: History, verdict: Verdict) -> Iterator[str]:
-    """Lines: counts, recoveries, violations each with the piece of history that shows it, and
-    the verdict."""
+    """Lines: counts, recoveries by kind of fault, violations each with the piece of history that
+    shows it, and the verdict."""
     yield ""
     yield from _counts(verdict.counts)
     yield ""
     yield from _recoveries(verdict)
+    yield from _windows(summaries(windows(history)))
     for name, violations in verdict.violations.items():
         for violation in violations:
             yield ""
@@ -57,18 +61,28 @@ def _recoveries(verdict: Verdict) -> Iterator[str]:
             yield f"next accepted write after a kill of {what}: {text} ({len(kills)} kills)"
 
 
+def _windows(found: list[Summary]) -> Iterator[str]:
+    if not found:
+        return
+    heads = ("times", "median", "longest", "longest gap", "none after")
+    yield ""
+    yield f"{'seconds to a write, behind':<28}" + "".join(f"{head:>12}" for head in heads)
+    for item in found:
+        times = (item.median, item.longest, item.gap)
+        cells = (str(item.count), *map(_seconds, times), str(item.without or "-"))
+        yield f"{item.kind:<28}" + "".join(f"{cell:>12}" for cell in cells)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _piece(history: History, violation: Violation) -> Iterator[str]:
-    begin = history.begin
-    spans = [(item.begin, item.end) for item in violation.operations]
-    near: list[Fault] = list(violation.faults)
-    if spans:
-        first = min(at for at, _ in spans) - SECOND
-        last = max(max(at, end) for at, end in spans if end != FOREVER or at == spans[-1][0])
-        near += [item for item in history.faults if first <= item.at <= last and item not in near]
-    lines = [(item.begin, operation_line(item, begin)) for item in violation.operations]
-    lines += [(item.at, fault_line(item, begin)) for item in near[:12]]
-    for _, line in sorted(lines):
-        yield "  " + line
+    for item in piece(history, violation):
+        begin = history.begin
+        yield "  " + (
+            operation_line(item, begin) if isinstance(item, Operation) else fault_line(item, begin)
+        )
 
 
 def operation_line(item: Operation, begin: int) -> str:
@@ -80,8 +94,8 @@ def operation_line(item: Operation, begin: int) -> str:
     revision = f" revision {item.revision}" if item.revision is not None else ""
     return (
         f"{(item.begin - begin) / SECOND:.6f}–{end} s  {item.id} at {item.node}:"
-        f" {item.kind}({_short(item.arguments)}) → {item.outcome} {said}{revision}"
-        f" {_short(item.answer)}".rstrip()
+        f" {item.kind}({brief(item.arguments)}) → {item.outcome} {said}{revision}"
+        f" {brief(item.answer)}".rstrip()
     )
 
 
@@ -95,7 +109,8 @@ def fault_line(item: Fault, begin: int) -> str:
     )
 
 
-def _short(shown: dict[str, Any]) -> str:
+def brief(shown: dict[str, Any]) -> str:
+    """Arguments or an answer on one line, without what every refusal says."""
     hidden = ("type", "title", "status", "detail")
     text = ", ".join(f"{key}={value}" for key, value in shown.items() if key not in hidden)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
