@@ -1,8 +1,24 @@
 """What must hold in every run, checked while it runs, by looking into the simulated nodes.
 
 Each judge keeps books of its own of what it saw (`chaos.simulation.observer`), and compares.
+
+| judge | what it holds | where |
+|---|---|---|
+| election safety | one leader in a term, over all lives | `elections` |
+| leader append-only, log matching | the members' logs | `logs` |
+| state machine safety | all apply the same; leaders hold it all | `chronicle`, `logs` |
+| durability | what is applied is on the platters of a majority | `durability` |
+| reads | a read sees what was acknowledged before it | `reads` |
+| one holder, tokens | locks and their queues; rings | `locks`, `rings` |
+| leases | nothing ends too early or too late | `due`, `sessions`, `clocks` |
+| decisions | one decision of a transaction, by the rule | `decisions` |
+| applied once | a request is executed once | `once` |
+| answers | every caller hears one outcome, in time | `answers`, `once` |
+| bounds | nothing grows, nothing is left behind | `bounds` |
+| liveness | a cluster that is left alone goes on | `calm` |
 """
 
+from chaos.simulation.judges.assembly import all_judges
 from chaos.simulation.judges.callers import Judges, Violation
 
-__all__ = ["Judges", "Violation"]
+__all__ = ["Judges", "Violation", "all_judges"]

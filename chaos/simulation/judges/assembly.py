@@ -1,0 +1,33 @@
+"""All judges of one run, as observers of its world."""
+
+from __future__ import annotations
+
+from chaos.simulation.judges.chronicle import Chronicle
+from chaos.simulation.judges.clocks import Clocks
+from chaos.simulation.judges.decisions import Decisions
+from chaos.simulation.judges.due import Due
+from chaos.simulation.judges.elections import ElectionSafety
+from chaos.simulation.judges.locks import Locks
+from chaos.simulation.judges.logs import Logs
+from chaos.simulation.judges.once import Once
+from chaos.simulation.judges.reads import Reads
+from chaos.simulation.judges.rings import Rings
+from chaos.simulation.judges.sessions import Sessions
+from chaos.simulation.observer import Observer
+
+
+def all_judges() -> tuple[Observer, ...]:
+    """Fresh judges, for one world, in the order in which they are to be told."""
+    once, due = Once(), Due()
+    sessions = Sessions(due)
+    readers = (sessions, Locks(due, sessions), Decisions(due, sessions), Rings(sessions), due)
+    chronicle = Chronicle(once, readers)
+    return (
+        ElectionSafety(),
+        Logs(chronicle),
+        chronicle,
+        once,
+        due,
+        Clocks(),
+        Reads(),
+    )
