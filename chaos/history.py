@@ -230,6 +230,11 @@ def load(*files: Path) -> History:
     return _pair(lines)
 
 
+def paired(lines: Iterable[Line]) -> History:
+    """One history of lines that are in no file. Raises Unreadable with the line that is wrong."""
+    return _pair([("memory", number, line) for number, line in enumerate(lines, 1)])
+
+
 def _pair(lines: list[tuple[str, int, Line]]) -> History:
     invokes: dict[str, Invoke] = {}
     results: dict[str, Result] = {}

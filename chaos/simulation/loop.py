@@ -56,6 +56,7 @@ class VirtualLoop(Timeline):
         start: the first virtual time.
 
     `errors`: what callbacks raised so far and nobody has raised yet.
+    `on_error`: told of each at once.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class VirtualLoop(Timeline):
     ) -> None:
         super().__init__(seed, start)
         self.errors: list[CallbackError] = []
+        self.on_error: Callable[[CallbackError], None] | None = None
         self.net = Network(self, latency, patience)
         self._hosts: dict[str, Host] = {}
         self._buried: list[object] = []
@@ -189,7 +191,10 @@ class VirtualLoop(Timeline):
         if not isinstance(error, BaseException):
             error = RuntimeError(message)
         text = "".join(traceback.format_exception(error))
-        self.errors.append(CallbackError(self._now, host.name, message, error, text))
+        raised = CallbackError(self._now, host.name, message, error, text)
+        self.errors.append(raised)
+        if self.on_error is not None:
+            self.on_error(raised)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         self.call_exception_handler(context)
@@ -218,9 +223,16 @@ class VirtualLoop(Timeline):
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         host: Any = None,
         port: int | None = None,
+        *,
+        sock: Any = None,
         **_: Any,
     ) -> Listener:
-        """Listen; the port is the current host's from now on. Raises OSError if it is in use."""
+        """Listen; the port is the current host's from now on. Raises OSError if it is in use.
+
+        sock: where there is one, it says the port.
+        """
+        if sock is not None:
+            port = sock.getsockname()[1]
         here = self._host_of(None)
         return self.net.listen(here, contextvars.copy_context(), protocol_factory, port or 0)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chaos.history import Invoke, Result
-    from chaos.simulation.world import World
     from raftcoord.machine.state import Applied, Machine
+
+World = Any
+"""A `chaos.simulation.world.World`, which is built upon this file and not the other way round."""
 
 
 class Observer:

@@ -1,366 +1,209 @@
-"""Whole clusters of the product's own nodes in one process, from one seed.
+"""Whole clusters of the product in one process, from one seed.
 
-Node, core, journal, snapshots and transport run unchanged; the loop, the disk, the clock and the
-randomness are simulated. Callers propose and read at random members while `faults` do their
-work; `judges` watch. Then the faults end: first a bare majority must go on, then all must agree.
+Each member runs the product as `raftcoord.server.process` wires it: node, core, journal, snapshots,
+transport, machine, gateway, routes. The loop, the disk, the clock and the randomness are simulated.
+Clients do their work while faults do theirs; observers watch. `settling` says how a run ends.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from random import Random
-from typing import Any
-from zlib import crc32
+from __future__ import annotations
 
-from msgspec import msgpack
+from collections.abc import Callable, Sequence
 
-from chaos.simulation.disk import SimDisk
-from chaos.simulation.edges import SimEdges
-from chaos.simulation.judges import Judges, Violation
-from chaos.simulation.loop import VirtualLoop
-from raftcoord.consensus.core import LEADER, CoreSettings
-from raftcoord.consensus.node import MemberAddress, Node, NodeSettings, Outcome
-from raftcoord.errors import DataDamaged
+from chaos.history import FORMAT, Header, History, Invoke, Result, paired
+from chaos.simulation.clients import Clients
+from chaos.simulation.lives import Lives
+from chaos.simulation.members import DESK_PORT, HTTP_PORT, Member
+from chaos.simulation.observer import Observer
+from chaos.simulation.profiles import Profile
+from chaos.simulation.violation import Violation
+from raftcoord.consensus.membership import Configuration
+from raftcoord.consensus.node import Node
+from raftcoord.consensus.proposals import Outcome
 
-BASE_PORT = 7000
-RECOVERY = 15.0
-"""Virtual seconds in which a majority must accept a write once faults are over."""
-
-
-@dataclass
-class Applied:
-    """What the recording machine answers."""
-
-    reply: bytes
+LOOK = 0.5
+"""Virtual seconds between two looks at everything."""
+AGAIN = 1.0
+"""Virtual seconds after which the leader is asked again."""
 
 
-class Recorder:
-    """A machine that remembers its payloads and shows each to the judges."""
-
-    def __init__(self, member: str, judges: Judges) -> None:
-        self.clock = 0
-        self.seen: list[bytes] = []
-        self._member = member
-        self._judges = judges
-        self._digest = 0
-
-    def apply(self, index: int, term: int, time: int, payload: bytes) -> Applied:
-        """Remember it."""
-        self._judges.member_applied(self._member, index, term, payload)
-        self.clock = max(self.clock, time)
-        if payload:
-            self.seen.append(payload)
-            self._digest = crc32(payload, self._digest)
-        return Applied(payload)
-
-    def next_deadline(self) -> int | None:
-        """Nothing is due by itself."""
-        return None
-
-    def pack(self) -> Iterator[bytes]:
-        """The payloads, in pieces."""
-        yield msgpack.encode([self.clock, self._digest])
-        for start in range(0, len(self.seen), 50):
-            yield msgpack.encode(self.seen[start : start + 50])
-
-    def restore(self, chunks: Iterable[bytes]) -> None:
-        """Take them back."""
-        parts = [msgpack.decode(chunk) for chunk in chunks]
-        self.clock, self._digest = parts[0]
-        self.seen = [payload for part in parts[1:] for payload in part]
-
-    def digest(self) -> int:
-        """Over all payloads."""
-        return self._digest
-
-
-class Member:
-    """One host: its disk, and the life that runs on it, if one does."""
-
-    def __init__(self, name: str, port: int) -> None:
-        self.name = name
-        self.port = port
-        self.disk = SimDisk()
-        self.node: Node | None = None
-        self.machine: Recorder | None = None
-        self.edges: SimEdges | None = None
-        self.paused = False
-        self.start_as = "init"
-        self.damaged = False
-        self.stopped_for: str | None = None
-
-
-class World:
-    """A cluster, its callers and its faults.
+class World(Lives):
+    """A cluster, its clients and its members' comings and goings.
 
     Args:
-        members: how many nodes.
-        load: proposals and reads a virtual second.
-        sync: seconds that a job of the disk takes, least and most.
-
-    Attributes:
-        told: how many callers were told what.
-        expected_stops: parts of reasons for which a process may end itself in this run.
+        observers: told of everything; one that raises `Violation` ends the run.
+        http: the clients speak HTTP.
     """
 
     def __init__(
         self,
         seed: int,
         *,
-        members: int = 3,
-        load: float = 40.0,
-        sync: tuple[float, float] = (0.0001, 0.001),
+        profile: Profile,
+        observers: Sequence[Observer] = (),
+        http: bool = False,
     ) -> None:
-        self.loop = VirtualLoop(seed)
-        self.rng = Random(f"world {seed}")
-        self.judges = Judges()
-        self.members = {f"n{n}": Member(f"n{n}", BASE_PORT + n) for n in range(1, members + 1)}
-        self.told = Counter[str]()
-        self.expected_stops: tuple[str, ...] = ("at the start",)
-        self.sync = sync
-        self.violation: Violation | None = None
-        self._load = load
-        self._proposed = 0
-        self._open = 0
-        self._calling = True
-
-    # Lives.
-
-    def start(self, name: str) -> None:
-        """Start a process on the host's disk."""
-        member = self.members[name]
-        addresses = {
-            other.name: MemberAddress(f"127.0.0.1:{other.port}", f"127.0.0.1:{other.port + 1000}")
-            for other in self.members.values()
-        }
-        settings = NodeSettings(
-            id=name,
-            cluster="simulated",
-            data="data",
-            host="127.0.0.1",
-            port=member.port,
-            secret=b"simulated",
-            members=addresses,
-            start=member.start_as,  # type: ignore[arg-type]
-            segment_bytes=1 << 14,
-            core=CoreSettings(snapshot_bytes=3000, keep_behind=20, promote_within=20),
+        super().__init__(
+            seed,
+            members=profile.members,
+            spares=profile.spares,
+            sync=profile.sync,
+            observers=observers,
         )
-        with self.loop.host(name):
-            edges = SimEdges(
-                self.loop,
-                member.disk,
-                self.rng,
-                rate=self.rng.choice([0.99, 1.0, 1.0, 1.01]),
-                sync=self.sync,
-                stopped=lambda reason: self._stopped(name, reason),
-            )
-            machine = Recorder(name, self.judges)
-            node = Node(
-                settings, machine, edges, on_leader=lambda: self._leader_changed(name, node)
-            )
-            member.edges, member.machine, member.stopped_for = edges, machine, None
-            self.loop.create_task(self._start(member, node))
+        self.profile = profile
+        self._leaving: set[str] = set()
+        base = HTTP_PORT if http else DESK_PORT
+        self.clients = Clients(
+            self.loop,
+            seed,
+            {host.name: base + host.number for host in self.hosts.values()},
+            self._note,
+            count=profile.clients,
+            load=profile.load,
+            loads=profile.workloads,
+            http=http,
+        )
+        self.observers.began(self)
 
-    async def _start(self, member: Member, node: Node) -> None:
-        try:
-            await node.start()
-        except DataDamaged as refusal:
-            if not member.damaged:
-                raise Violation(f"{member.name} finds damage that nobody did: {refusal}") from None
-            member.stopped_for = str(refusal)
-            self.loop.kill(member.name)
+    # Membership.
+
+    @property
+    def spares(self) -> list[str]:
+        """Hosts that do not belong to the cluster."""
+        return [name for name in self.hosts if name not in self.members]
+
+    def add(self, name: str) -> bool:
+        """Let a spare join, as documented: empty, as a learner that votes when it has caught up."""
+        if name in self.members:
+            return False
+        self.members[name] = self.hosts[name]
+        self.wipe(name)
+        self.start(name)
+        return True
+
+    def promote(self, name: str) -> bool:
+        """Ask the leader to give a learner its vote; whether there was one to ask."""
+        return self._ask_leader(lambda leader: leader.promote(name, lambda _: None))
+
+    def remove(self, name: str) -> bool:
+        """Take a member out, by the leader; then its process is stopped and its data lost.
+
+        It is asked again until it is done. False where there is nobody of that name to remove.
+        """
+        if name not in self.members or name in self._leaving:
+            return False
+        self._leaving.add(name)
+        self._remove(name)
+        return True
+
+    def _remove(self, name: str) -> None:
+        if name not in self._leaving:
             return
-        except OSError as failure:
-            # A full or failing disk: the process ends, and whoever watches starts it again.
-            self._stopped(member.name, f"{failure.strerror} at the start")
-            self.loop.later(self.loop.time() + 1.0, self._start_again, member.name)
+        if self._is_out(name):
+            self._left(name)
             return
-        member.node = node
-        if member.start_as == "init":
-            member.start_as = "normal"
-
-    def _start_again(self, name: str) -> None:
-        if not self.loop.is_alive(name):
-            self.start(name)
-
-    def kill(self, name: str, *, power: bool = False) -> None:
-        """SIGKILL, or a power cut that takes unsynced writes along."""
-        member = self.members[name]
-        self.loop.kill(name)
-        member.disk.crash(self.rng, power=power)
-        member.node, member.machine, member.paused = None, None, False
-
-    def wipe(self, name: str) -> None:
-        """Lose the data folder; the node will come back as a learner, as documented."""
-        self.kill(name)
-        member = self.members[name]
-        member.disk = SimDisk()
-        member.start_as, member.damaged = "join", False
-
-    def _stopped(self, name: str, reason: str) -> None:
-        self.members[name].stopped_for = reason
-        self.kill(name)
-        if not any(expected in reason for expected in self.expected_stops):
-            self.fail(Violation(f"{name} ended itself: {reason}"))
-
-    def alive(self) -> list[str]:
-        """Members that run and are not paused."""
-        return [m.name for m in self.members.values() if m.node is not None and not m.paused]
-
-    def leader(self) -> str | None:
-        """Who leads the highest term, among those that run."""
-        leads = [
-            (m.node.raft.term, m.name)
-            for m in self.members.values()
-            if m.node is not None and m.node.raft.role == LEADER
-        ]
-        return max(leads)[1] if leads else None
-
-    def _leader_changed(self, name: str, node: Node) -> None:
-        if node.raft.role == LEADER:
-            self._judge(lambda: self.judges.member_leads(name, node.raft.term))
-
-    # Callers.
-
-    def fail(self, violation: Violation) -> None:
-        """The run is over."""
-        self.violation = self.violation or violation
-        self.loop.stop()
-
-    def _judge(self, check: Any) -> None:
-        try:
-            check()
-        except Violation as violation:
-            self.fail(violation)
-
-    def call(self) -> None:
-        """Propose or read at a random member, and come again."""
-        if not self._calling:
-            return
-        self.loop.call_later(self.rng.expovariate(self._load), self.call)
-        running = self.alive()
-        if not running:
-            return
-        name = self.rng.choice(running)
-        if self.rng.random() < 0.25:
-            self.read(name)
-        else:
-            self._proposed += 1
-            self.propose(name, f"p{self._proposed}".encode() + b"." * self.rng.randrange(200))
-
-    def propose(self, name: str, payload: bytes) -> None:
-        """Propose at a member and let the judges hear the outcome."""
-        node = self.members[name].node
-        assert node is not None
 
         def done(outcome: Outcome) -> None:
-            self.told[outcome.kind] += 1
-            self._judge(
-                lambda: self.judges.caller_told(payload, outcome.kind, outcome.index, outcome.reply)
-            )
+            if outcome.kind == "applied":
+                # Not from within the call that tells it, which may be one of its own.
+                self.loop.later(self.loop.time(), self._left, name)
 
-        with self.loop.host(name):
-            node.propose(payload, done, priority=self.rng.random() < 0.2)
+        self._ask_leader(lambda leader: leader.remove(name, done))
+        self.loop.later(self.loop.time() + AGAIN, self._remove, name)
 
-    def read(self, name: str) -> None:
-        """Read at a member."""
-        node = self.members[name].node
-        assert node is not None
-        floor = self.judges.newest_acknowledged()
+    def _left(self, name: str) -> None:
+        if name in self._leaving:
+            self._leaving.discard(name)
+            del self.members[name]
+            self.wipe(name)
 
-        def done(index: int | None) -> None:
-            self.told["read" if index is not None else "read refused"] += 1
-            if index is not None:
-                self._judge(lambda: self.judges.read_answered(floor, index))
+    def _ask_leader(self, ask: Callable[[Node], None]) -> bool:
+        leader = self.leader()
+        node = None if leader is None else self.members[leader].node
+        if leader is None or node is None or self.members[leader].paused:
+            return False
+        with self.loop.host(leader):
+            ask(node)
+        return True
 
-        with self.loop.host(name):
-            node.read_barrier(done)
+    def configuration(self) -> Configuration | None:
+        """The members that the leader knows, where that is committed."""
+        leader = self.leader()
+        node = None if leader is None else self.members[leader].node
+        if node is None or node.raft.history.index > node.raft.commit:
+            return None
+        return node.raft.history.current
+
+    def _is_out(self, name: str) -> bool:
+        known = self.configuration()
+        return known is not None and name not in known.members
 
     # A run.
 
     def begin(self) -> None:
-        """Start all members and the callers."""
+        """Start all members and the clients."""
         for name in self.members:
             self.start(name)
-        self.loop.call_later(0.5, self.call)
+        self.clients.begin()
+        self.loop.later(self.loop.time() + LOOK, self._look)
 
     def run(self, seconds: float) -> None:
         """Let virtual time pass; raises the first violation."""
-        self.loop.run_until(self.loop.time() + seconds)
-        self._raise()
+        self.loop.run_until(self.loop.time() + seconds, check=False)
+        self.raise_violation()
 
-    def _raise(self) -> None:
-        if self.violation is not None:
-            raise self.violation
-
-    def until(self, condition: Any, limit: float, what: str) -> None:
-        """Wait, in virtual time; a violation where it never comes."""
-        self.loop.run_until_condition(lambda: self.violation is not None or condition(), limit)
-        self._raise()
+    def until(self, condition: Callable[[], bool], limit: float, what: str) -> None:
+        """Wait, in virtual time; raises the first violation, also where it never comes."""
+        self.loop.run_until_condition(
+            lambda: self.violation is not None or condition(), limit, check=False
+        )
+        self.raise_violation()
         if not condition():
-            raise Violation(f"{what}: not within {limit} virtual seconds; {self.picture()}")
+            text = f"{what}: not within {limit:g} virtual seconds; {self.picture()}"
+            raise Violation("liveness", text)
 
-    def settle(self) -> None:
-        """Faults are over: a bare majority goes on, then all agree."""
-        self.loop.net.heal_all()
-        for member in self.members.values():
-            member.disk.capacity = None
-            if member.edges is not None:
-                member.edges.sync = self.sync
-            if member.paused:
-                member.paused = False
-                self.loop.resume(member.name)
-            if member.node is None and not self.loop.is_alive(member.name):
-                if member.stopped_for and member.damaged:
-                    self.wipe(member.name)
-                self.start(member.name)
-        self.until(self._all_voters, RECOVERY * 2, "all members vote again")
-        down = self.rng.choice(sorted(self.members))
-        self.kill(down, power=self.rng.random() < 0.5)
-        self._must_write("a bare majority accepts a write")
-        self._start_again(down)
-        self._calling = False
-        self._must_write("the whole cluster accepts a write")
-        self.until(self._agree, RECOVERY, "all members hold the same state")
-        machines = {m.name: m.machine for m in self.members.values()}
-        self.judges.members_agree({n: machine.seen for n, machine in machines.items() if machine})
+    def history(self) -> History:
+        """What the clients did so far, and what was done to the members."""
+        header = Header(FORMAT, tuple(self.members), {"seed": self.seed})
+        return paired([header, *self.lines])
 
-    def _all_voters(self) -> bool:
-        nodes = [member.node for member in self.members.values()]
-        leader = self.leader()
-        if leader is None or any(node is None or not node.raft.is_voter() for node in nodes):
-            return False
-        node = self.members[leader].node
-        return node is not None and len(node.raft.voters) == len(self.members)
-
-    def _must_write(self, what: str) -> None:
-        before = len(self.judges.acknowledged)
-        self._last = self.loop.time()
-
-        def written() -> bool:
-            running = self.alive()
-            if running and self.loop.time() - self._last > 0.1:
-                self._last = self.loop.time()
-                self._proposed += 1
-                self.propose(self.rng.choice(running), f"p{self._proposed}".encode())
-            return len(self.judges.acknowledged) > before
-
-        self.until(written, RECOVERY, what)
-
-    def _agree(self) -> bool:
-        nodes = [member.node for member in self.members.values() if member.node is not None]
-        return len(nodes) == len(self.members) and len({node.applied for node in nodes}) == 1
+    def note_fault(self, name: str, detail: str) -> None:
+        """A fault was done, or ended."""
+        self.observers.fault(self.loop.time(), name, detail)
 
     def picture(self) -> str:
         """Where everybody stands."""
-        return "; ".join(
-            f"{m.name} "
-            + (
-                f"role {m.node.raft.role} term {m.node.raft.term} commit {m.node.raft.commit}"
-                f" last {m.node.raft.last().index} applied {m.node.applied}"
-                f" voters {sorted(m.node.raft.voters)}"
-                if m.node is not None
-                else f"down ({m.stopped_for})"
-            )
-            for m in self.members.values()
-        )
+        return "; ".join(_stand(member) for member in self.members.values())
+
+    def _look(self) -> None:
+        self._trust_again()
+        self.observers.looked(self.loop.time(), self)
+        self.loop.later(self.loop.time() + LOOK, self._look)
+
+    def _trust_again(self) -> None:
+        """A member that lost its data and votes again is one like the others."""
+        known = self.configuration()
+        for name, member in self.members.items():
+            if member.start_as == "join" and known is not None and member.node is not None:
+                taken = known.members.get(name)
+                same = taken is not None and taken.incarnation == member.node.incarnation
+                if taken is not None and same and taken.voter:
+                    member.start_as = "normal"
+
+    def _note(self, line: Invoke | Result) -> None:
+        self.lines.append(line)
+        if isinstance(line, Invoke):
+            self.observers.invoked(self.loop.time(), line)
+        else:
+            self.observers.answered(self.loop.time(), line)
+
+
+def _stand(member: Member) -> str:
+    node = member.node
+    if node is None:
+        return f"{member.name} down ({member.stopped_for})"
+    raft = node.raft
+    return (
+        f"{member.name}{' paused' if member.paused else ''} {node._role()} term {raft.term}"
+        f" commit {raft.commit} last {raft.last().index} applied {node.applied}"
+        f" voters {' '.join(sorted(raft.voters))}"
+    )

@@ -1,0 +1,129 @@
+"""One run: a seed, played to its end and judged."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from email.utils import formatdate
+
+from chaos.checkers import judge
+from chaos.simulation import judges
+from chaos.simulation.observer import Observer
+from chaos.simulation.outcome import Broken, Outcome, Step
+from chaos.simulation.profiles import Profile
+from chaos.simulation.schedule import Trouble, draw
+from chaos.simulation.settling import settle
+from chaos.simulation.trace import Trace
+from chaos.simulation.violation import Violation
+from chaos.simulation.world import World
+from raftcoord.server import answers
+
+NOT_OF_A_PART = frozenset(("coverage",))
+"""Judges over histories that have nothing to say of a run that was cut off."""
+
+
+def simulate(
+    seed: int,
+    profile: Profile,
+    *,
+    steps: Sequence[Step] | None = None,
+    observers: Sequence[Observer] = (),
+    until: float | None = None,
+) -> Outcome:
+    """Play a seed.
+
+    Args:
+        steps: the schedule of faults; the seed's own where it is None.
+        observers: further ones, beside all judges.
+        until: virtual seconds after which the run is cut off, and does not settle.
+
+    Returns:
+        What it came to; a violation is in it. What else is raised is a fault of the simulation.
+    """
+    schedule = tuple(draw(seed, profile) if steps is None else steps)
+    http = profile.http_every > 0 and seed % profile.http_every == 0
+    trace, started = Trace(), time.monotonic()
+    with _undisturbed():
+        world = World(
+            seed,
+            profile=profile,
+            observers=(trace, *getattr(judges, "all_judges", tuple)(), *observers),
+            http=http,
+        )
+        with _dates_of(world):
+            world.begin()
+            trouble = Trouble(world, schedule, world.note_fault)
+            broken = _play(world, trouble, until)
+        world.loop.close()
+    return Outcome(
+        seed=seed,
+        profile=profile.name,
+        trace=trace.hex,
+        broken=broken,
+        steps=schedule,
+        done=dict(trouble.done),
+        counts=dict(world.clients.counts),
+        seconds=world.loop.time() - world.began,
+        took=time.monotonic() - started,
+        http=http,
+    )
+
+
+def _play(world: World, trouble: Trouble, until: float | None) -> Broken | None:
+    try:
+        if until is not None and until <= world.profile.seconds:
+            world.run(until)
+        else:
+            world.run(world.profile.seconds)
+            trouble.end()
+            settle(world)
+        verdict = judge(world.history())
+        for name, found in verdict.violations.items():
+            if found and (until is None or name not in NOT_OF_A_PART):
+                raise Violation(name, f"{found[0].rule}: {found[0].text}")
+    except Violation as violation:
+        return Broken(violation.judge, violation.text, world.loop.time() - world.began)
+    return None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No collections, which would come at moments of their own, and no log of the nodes."""
+    logs = [logging.getLogger(name) for name in ("raftcoord", "asyncio", "aiohttp")]
+    levels = [log.level for log in logs]
+    collects = gc.isenabled()
+    gc.disable()
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
+        if collects:
+            gc.enable()
+
+
+class _Date:
+    """The Date header of virtual time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def line(self) -> bytes:
+        """As in `raftcoord.server.answers`."""
+        return f"Date: {formatdate(int(self._world.loop.time()), usegmt=True)}\r\n".encode()
+
+
+@contextmanager
+def _dates_of(world: World) -> Iterator[None]:
+    """The one place where the product looks at a wall clock."""
+    real = answers._date
+    answers._date = _Date(world)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        answers._date = real
