@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ class Clients:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._plans: dict[str, Plan] = {}
+        self._spared: set[str] = set()
         self._tails: list[_Tail] = []
         self._begun: dict[str, Invoke] = {}
         self._writes: list[tuple[int, int]] = []
@@ -41,8 +44,17 @@ class Clients:
         """What they write."""
         return [tail.file for tail in self._tails]
 
-    def start(self, plan: Plan) -> None:
-        """Start a client process. Raises OSError."""
+    @property
+    def working(self) -> tuple[str, ...]:
+        """The clients that faults may hit."""
+        return tuple(client for client in self._processes if client not in self._spared)
+
+    def start(self, plan: Plan, *, spared: bool = False) -> None:
+        """Start a client process. Raises OSError.
+
+        Args:
+            spared: no fault hits it.
+        """
         log = self._folder / f"{plan.client}.log"
         with log.open("ab") as out:
             process = subprocess.Popen(
@@ -55,10 +67,36 @@ class Clients:
                 start_new_session=True,
             )
         self._processes[plan.client] = process
+        self._plans[plan.client] = plan
+        if spared:
+            self._spared.add(plan.client)
         self._tails.append(_Tail(Path(plan.history)))
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(plan) + b"\n")
         process.stdin.flush()
+
+    def kill(self, client: str) -> None:
+        """SIGKILL, as a fault; one of a new name takes its place. Raises OSError."""
+        process = self._processes.pop(client)
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        plan = self._plans[client]
+        named = {f"c{number}" for number in range(1, len(self._plans) + 2)} - set(self._plans)
+        name = min(named, key=lambda text: int(text[1:]))
+        file = Path(plan.history).with_name(f"{name}.jsonl")
+        self.start(msgspec.structs.replace(plan, client=name, history=str(file)))
+
+    def pause(self, client: str) -> None:
+        """SIGSTOP, as a fault."""
+        self._processes[client].send_signal(signal.SIGSTOP)
+
+    def resume(self, client: str) -> None:
+        """SIGCONT, where it still runs."""
+        process = self._processes.get(client)
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGCONT)
 
     def follow(self) -> None:
         """Read what was written meanwhile. Raises ClientDied."""
@@ -84,7 +122,8 @@ class Clients:
     def stop(self) -> None:
         """Let them finish, and end those that do not."""
         until = time.monotonic() + STOP_PATIENCE
-        for process in self._processes.values():
+        for client, process in self._processes.items():
+            self.resume(client)
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
                     process.stdin.close()
@@ -101,6 +140,14 @@ class Clients:
         for process in self._processes.values():
             if process.returncode is None:
                 process.kill()
+
+    def lines_whole(self) -> None:
+        """Cut a line that a client which was killed had not finished. All are stopped."""
+        for file in self.files:
+            if file.exists():
+                data = file.read_bytes()
+                if not data.endswith(b"\n"):
+                    file.write_bytes(data[: data.rfind(b"\n") + 1])
 
     def _take(self, line: Line) -> None:
         if isinstance(line, Invoke):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from chaos.nemesis.nodes import Nodes
+from chaos.nemesis.members import Members
 from chaos.workloads import everything
 from chaos.workloads.agent import Agent, drive
 
@@ -12,7 +12,7 @@ QUIET = 0.5
 """Seconds without a new revision after which the cluster counts as at rest."""
 
 
-def wait_for_rest(nodes: Nodes, seconds: float) -> bool:
+def wait_for_rest(nodes: Members, seconds: float) -> bool:
     """Wait until all nodes are ready, and at one revision that does not grow any more.
 
     What has a lease ends meanwhile; each end is an entry.

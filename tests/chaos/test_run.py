@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from chaos import history, main
-from chaos.run import free_port
+from chaos.running.command import PROGRAM
+from chaos.running.own import free_port
 from cluster.environment import ROOT
 from cluster.processes import birth
 
 FAKE = shlex.join([sys.executable, "-I", str(Path(__file__).with_name("fake_node.py"))])
+KILLS = ("--kinds", "kill-leader,kill-follower,kill-all")
 SHORT = ("--workloads", "locks", "--clients", "2", "--rate", "150")
 
 
@@ -34,7 +36,7 @@ def run(folder: Path, *more: str, fault: str = "") -> subprocess.CompletedProces
     return subprocess.run(
         command(folder, *more),
         cwd=ROOT,
-        env={**os.environ, main.PROGRAM: FAKE},
+        env={**os.environ, PROGRAM: FAKE},
         capture_output=True,
         text=True,
         timeout=120,
@@ -46,9 +48,9 @@ def schedule(tmp_path: Path) -> Path:
     """The leader, a follower, all; in quick succession."""
     file = tmp_path / "schedule"
     file.write_text(
-        '{"victim": "leader", "before": 0.5, "down": 0.1}\n'
-        '{"victim": "follower", "before": 0.3, "down": 0.1, "pick": 1}\n'
-        '{"victim": "all", "before": 0.3, "down": 0.2}\n'
+        '{"fault": "kill-leader", "before": 0.5, "lasts": 0.1}\n'
+        '{"fault": "kill-follower", "before": 0.3, "lasts": 0.1, "pick": 1}\n'
+        '{"fault": "kill-all", "before": 0.3, "lasts": 0.2}\n'
     )
     return file
 
@@ -82,11 +84,10 @@ def test_a_correct_cluster_is_found_correct_and_judged_so_again(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     lines = ended.stdout.splitlines()
     rounds = [line for line in lines if line.startswith("round ")]
-    killed = [line.partition("killed ")[2].partition("  ")[0] for line in rounds]
-    assert [words.split()[-1] for words in killed] == ["(leader)", "(follower)", "three"]
+    assert [line.split()[2] for line in rounds] == ["kill-leader", "kill-follower", "kill-all"]
     assert all("next write after" in line for line in rounds)
     assert any(line.startswith("no violation") for line in lines)
-    assert "3 of 3 rounds" in lines[-1]
+    assert "3 faults" in lines[-1]
     assert processes_of(tmp_path) == []
 
     saved = history.load(file)
@@ -104,7 +105,7 @@ def test_a_cluster_that_forgets_is_found_out(tmp_path: Path, schedule: Path) -> 
     shown = [line for line in ended.stdout.splitlines() if "VIOLATION" in line]
     assert any("two holders" in line or "grant lost" in line for line in shown), ended.stdout
     assert "lock.acquire(" in ended.stdout.partition("VIOLATION")[2]
-    assert "logs and history are in" in ended.stdout
+    assert "logs, history and schedule are in" in ended.stdout
     assert processes_of(tmp_path) == []
 
 
@@ -120,25 +121,25 @@ def test_a_node_that_refuses_to_start_is_no_recovery(tmp_path: Path, schedule: P
 def test_a_node_that_does_not_come_back_is_no_recovery(tmp_path: Path, schedule: Path) -> None:
     ended = run(tmp_path, "--schedule", str(schedule), "--patience", "2", fault="wedged")
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "round 1: no recovery: not within 2 s" in ended.stdout
+    assert "round 1: no recovery: not all nodes were ready within 2 s" in ended.stdout
     assert processes_of(tmp_path) == []
 
 
 def test_time_bounds_the_rounds(tmp_path: Path) -> None:
-    ended = run(tmp_path, "--rounds", "1000", "--seconds-max", "12")
+    ended = run(tmp_path, *KILLS, "--rounds", "1000", "--seconds-max", "12")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rounds = [line for line in ended.stdout.splitlines() if line.startswith("round ")]
     assert 1 <= len(rounds) < 1000
-    assert f"{len(rounds)} of 1000 rounds" in ended.stdout.splitlines()[-1]
+    assert f"{len(rounds)} faults" in ended.stdout.splitlines()[-1]
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A long run in its second round."""
     process = subprocess.Popen(
-        command(tmp_path, "--rounds", "1000"),
+        command(tmp_path, *KILLS, "--rounds", "1000"),
         cwd=ROOT,
-        env={**os.environ, main.PROGRAM: FAKE},
+        env={**os.environ, PROGRAM: FAKE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -209,11 +210,12 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "schedule"
-    file.write_text('{"victim": "leader", "before": 1, "down": 1}\n{"victim": "everybody"}\n')
+    step = '{"fault": "kill-leader", "before": 1, "lasts": 1}'
+    file.write_text(f"{step}\n{step.replace('leader', 'everybody')}\n")
     ended = run(tmp_path, "--schedule", str(file))
     assert ended.returncode == main.UNREADABLE
     assert f"{file}, line 2: " in ended.stderr
-    assert "everybody" in ended.stderr or "$.victim" in ended.stderr
+    assert "kill-everybody" in ended.stderr
 
 
 def test_an_unknown_workload_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from chaos import checkers, history, main
 from chaos.history import FORMAT, Fault, Header, Invoke, Result, Unreadable, Writer
-from chaos.nemesis import schedule
 from chaos.report import report
 from chaos.workloads import WORKLOADS, Probe, Workload, requests
 from chaos.workloads.agent import Agent, drive
@@ -153,40 +152,6 @@ def test_the_report_says_how_soon_writes_were_accepted() -> None:
         "kill of the leader: median 1.000 s, max 1.000 s (1 kills)" in line for line in lines
     )
     assert any(line.startswith("no violation") for line in lines)
-
-
-def test_a_schedule_follows_from_its_seed() -> None:
-    drawn = schedule.draw(7, 50)
-    assert drawn == schedule.draw(7, 50)
-    assert drawn[:20] == schedule.draw(7, 20)
-    assert drawn != schedule.draw(8, 50)
-    assert [number for number, one in enumerate(drawn, 1) if one.victim == "all"] == [
-        10, 20, 30, 40, 50,
-    ]  # fmt: skip
-    assert {one.victim for one in drawn} == {"leader", "follower", "all"}
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "reason"),
-    [
-        ("", 1, "empty"),
-        ("\n\n{", 3, "truncated"),
-        ('{"victim": "leader", "before": 1, "down": -1}', 1, "`down`"),
-        ('{"victim": "leader", "before": 1e9, "down": 1}', 1, "`before`"),
-        ('{"victim": "leader", "before": 1, "down": 1, "pick": 2}', 1, "`pick`"),
-        ('{"victim": "nobody", "before": 1, "down": 1}', 1, "nobody"),
-        ('{"victim": "leader", "before": 1}', 1, "down"),
-    ],
-)
-def test_an_unreadable_schedule_is_refused(
-    tmp_path: Path, text: str, line: int, reason: str
-) -> None:
-    file = tmp_path / "schedule"
-    file.write_text(text)
-    with pytest.raises(Unreadable) as refused:
-        schedule.read(file)
-    assert refused.value.line == line
-    assert reason in refused.value.reason
 
 
 SPELLED = {
