@@ -55,7 +55,7 @@ def simulate(
         )
         with _dates_of(world):
             world.begin()
-            trouble = Trouble(world, schedule, world.note_fault)
+            trouble = Trouble(world, schedule)
             broken = _play(world, trouble, until)
         world.loop.close()
     return Outcome(

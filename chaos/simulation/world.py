@@ -167,7 +167,7 @@ class World(Lives):
         return paired([header, *self.lines])
 
     def note_fault(self, name: str, detail: str) -> None:
-        """A fault was done, or ended."""
+        """Tell that a fault was done, or ended."""
         self.observers.fault(self.loop.time(), name, detail)
 
     def picture(self) -> str:
