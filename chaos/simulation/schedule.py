@@ -31,6 +31,7 @@ LONGEST = 86_400.0
 _MOODS = (0, 0, 1, 1, 1, 3)
 """By how much a seed multiplies the weight of a fault (Groce et al., "Swarm Testing", ISSTA 2012):
 what is left out cannot hide what another fault would show."""
+_RARE = (0, 0, 0, 0, 0, 0, 0, 1)
 _HURRY = (0.4, 0.7, 1.0, 1.0, 2.0)
 
 
@@ -45,7 +46,10 @@ def weights(rng: Random, profile: Profile) -> dict[str, int]:
         raise ValueError(f"there is no fault {unknown[0]!r}; there are {', '.join(sorted(FAULTS))}")
     if profile.faults:
         return {name: weight for name, weight in profile.faults.items() if weight > 0}
-    drawn = {name: fault.weight * rng.choice(_MOODS) for name, fault in FAULTS.items()}
+    drawn = {
+        name: fault.weight * rng.choice(_RARE if fault.rare else _MOODS)
+        for name, fault in FAULTS.items()
+    }
     kept = {name: weight for name, weight in drawn.items() if weight > 0}
     return kept or {"kill": 1}
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from chaos.history import Unreadable
 from chaos.simulation import schedule
 from chaos.simulation.faults import FAULTS, Act, Fault
+from chaos.simulation.loop import VirtualLoop
 from chaos.simulation.outcome import Step
 from chaos.simulation.profiles import PROFILES, Profile, replace
 from chaos.simulation.schedule import Trouble, draw, read, write
@@ -92,14 +94,14 @@ def test_an_unreadable_schedule_is_refused_with_line_and_reason(
 
 
 class _Noted:
-    """Faults that note what they are asked to do."""
+    """A world that is nothing but time, and faults that note what they are asked to do."""
 
     def __init__(self) -> None:
         self.log: list[tuple[float, str]] = []
-        self.world = World(1)
+        self.loop = VirtualLoop(1)
 
     def say(self, text: str) -> None:
-        self.log.append((round(self.world.loop.time() - 1000, 3), text))
+        self.log.append((round(self.loop.time() - 1000, 3), text))
 
     def begins(self, act: Act) -> bool:
         self.say(f"begin {act.rng.randrange(1000)}")
@@ -123,8 +125,8 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> _Noted:
 def test_steps_are_done_at_their_times_each_with_its_own_draws(noted: _Noted) -> None:
     told = []
     steps = (Step(1.0, "begins", 5), Step(1.5, "never", 6), Step(2.5, "begins", 5))
-    trouble = Trouble(noted.world, steps, lambda *what: told.append(what))
-    noted.world.loop.run_until(1010)
+    trouble = Trouble(cast(World, noted), steps, lambda *what: told.append(what))
+    noted.loop.run_until(1010)
     drawn = noted.log[0][1]
     assert noted.log == [
         (1.0, drawn),
@@ -142,11 +144,11 @@ def test_steps_are_done_at_their_times_each_with_its_own_draws(noted: _Noted) ->
 
 def test_in_the_end_all_is_undone_at_once_and_nothing_begins(noted: _Noted) -> None:
     steps = (Step(1.0, "begins", 5), Step(1.2, "begins", 6), Step(3.0, "begins", 7))
-    trouble = Trouble(noted.world, steps)
-    noted.world.loop.run_until(1001.5)
+    trouble = Trouble(cast(World, noted), steps)
+    noted.loop.run_until(1001.5)
     assert len(noted.log) == 2
     trouble.end()
     assert [text for _, text in noted.log[2:]] == ["end", "end"]
-    noted.world.loop.run_until(1010)
+    noted.loop.run_until(1010)
     assert len(noted.log) == 4
     assert trouble.done == {"begins": 2}

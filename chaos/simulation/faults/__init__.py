@@ -4,17 +4,26 @@ A fault is a function of an `Act` (the world, and a generator of its own step) t
 victims, does its work, leaves behind when that ends, and says whether it applied.
 """
 
-from chaos.simulation.faults import clocks, disks, links, operations, processes
+from chaos.simulation.faults import (
+    clocks,
+    damage,
+    disks,
+    links,
+    operations,
+    processes,
+    strangers,
+)
 from chaos.simulation.faults.act import Act, Catalogue, Fault
-from chaos.simulation.faults.old import ALL, Trouble, kill, power_cut_of_all
 
 FAULTS: dict[str, Fault] = {
     **processes.FAULTS,
     **links.FAULTS,
+    **strangers.FAULTS,
     **disks.FAULTS,
+    **damage.FAULTS,
     **clocks.FAULTS,
     **operations.FAULTS,
 }
 """All of them, in the order in which they are drawn from."""
 
-__all__ = ["ALL", "FAULTS", "Act", "Catalogue", "Fault", "Trouble", "kill", "power_cut_of_all"]
+__all__ = ["FAULTS", "Act", "Catalogue", "Fault"]

@@ -82,22 +82,30 @@ class Fault:
     Args:
         do: does it; False where it does not apply now, and then nothing was done.
         weight: how often it is drawn, beside the others.
+        rare: it is left out of most schedules, because judges have to allow for it.
     """
 
     name: str
     do: Do
     weight: int
+    rare: bool = False
 
 
 class Catalogue(dict[str, Fault]):
-    """Faults by name. As a decorator, `catalogue.of(weight)` adds a function under its name."""
+    """Faults by name, the names of the functions that do them."""
 
     def of(self, weight: int) -> Callable[[Do], Do]:
-        """Add the function."""
+        """Decorates a function: adds it with this weight."""
+        return self._adding(weight, rare=False)
 
+    def rare(self, weight: int) -> Callable[[Do], Do]:
+        """The same, for one that most schedules leave out."""
+        return self._adding(weight, rare=True)
+
+    def _adding(self, weight: int, *, rare: bool) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
             name = do.__name__
-            self[name] = Fault(name, do, weight)
+            self[name] = Fault(name, do, weight, rare)
             return do
 
         return add

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from chaos.simulation.faults.act import Act, Catalogue
 from chaos.simulation.faults.processes import come_back
-from chaos.simulation.world import World
 
 FAULTS = Catalogue()
+
+_SETTLED = 1.0
+"""Seconds in which what failed on a disk reaches the process."""
 
 
 @FAULTS.of(3)
 def slow_disk(act: Act) -> bool:
     """What one member's disk is asked for takes long, for a while."""
     name, world = act.member(), act.world
-    edges = world.members[name].edges
+    edges = world.hosts[name].edges
     if edges is None:
         return False
     slowest, seconds = act.rng.uniform(0.02, 0.5), act.rng.uniform(0.5, 4.0)
@@ -27,7 +29,7 @@ def slow_disk(act: Act) -> bool:
 def stalled_disk(act: Act) -> bool:
     """Nothing that one member's disk is asked for ends, for a while; then all of it."""
     name = act.member()
-    edges = act.world.members[name].edges
+    edges = act.world.hosts[name].edges
     if edges is None:
         return False
     seconds = act.rng.uniform(0.1, 3.0)
@@ -41,7 +43,7 @@ def stalled_disk(act: Act) -> bool:
 def full_disk(act: Act) -> bool:
     """No more room on one disk, or hardly any, for a while."""
     name = act.member()
-    disk = act.world.members[name].disk
+    disk = act.world.hosts[name].disk
     seconds = act.rng.uniform(0.5, 6.0)
     room = act.rng.choice((0, 0, 1 << 12, 1 << 15))
     disk.capacity = disk.used() + room
@@ -52,37 +54,30 @@ def full_disk(act: Act) -> bool:
 
 @FAULTS.of(2)
 def failed_sync(act: Act) -> bool:
-    """The next sync of one disk fails: its process must end itself."""
+    """The next sync of one disk fails: its process must end itself, or do without the file."""
     name, world = act.member(), act.world
-    if world.members[name].node is None:
+    if world.hosts[name].node is None:
         return False
-    disk, seconds = world.members[name].disk, act.rng.uniform(0.5, 2.0)
-    _expect_failure(world)
+    disk, seconds = world.hosts[name].disk, act.rng.uniform(0.5, 2.0)
+    world.expect_stop(name, "Input/output error", seconds + _SETTLED)
     disk.fail_next_sync = True
     act.note(name)
     act.until(seconds, setattr, disk, "fail_next_sync", False)
-    come_back(act, name, seconds)
+    come_back(act, name, seconds + 0.1)
     return True
 
 
-def _expect_failure(world: World) -> None:
-    reasons = ("cannot be synced", "Input/output error")
-    world.expected_stops = (*world.expected_stops, *reasons)
-
-
-@FAULTS.of(1)
-def wipe(act: Act) -> bool:
-    """One member loses its data folder and comes back as a learner."""
-    name, world = act.member(), act.world
-    if not majority_stays(world, name):
-        return False
-    world.wipe(name)
-    act.note(name)
-    come_back(act, name, act.rng.uniform(0.05, 1.5))
+@FAULTS.of(2)
+def failing_reads(act: Act) -> bool:
+    """Some reads of one disk fail: while its process runs, or when it starts again."""
+    name, world, rng = act.member(), act.world, act.rng
+    disk, seconds = world.hosts[name].disk, rng.uniform(0.5, 2.0)
+    world.expect_stop(name, "Input/output error", seconds + _SETTLED)
+    if rng.random() < 0.7:
+        world.kill(name)
+        come_back(act, name, rng.uniform(0.05, 0.3))
+    disk.failing_reads = rng.choice((1, 1, 3, 20))
+    act.note(f"{name}, {disk.failing_reads}")
+    act.until(seconds, setattr, disk, "failing_reads", 0)
+    come_back(act, name, seconds + 0.1)
     return True
-
-
-def majority_stays(world: World, victim: str) -> bool:
-    """Whether a majority of whole data folders remains when this one is lost for good."""
-    whole = [m for m in world.members.values() if m.start_as != "join" and not m.damaged]
-    return len([m for m in whole if m.name != victim]) * 2 > len(world.members)

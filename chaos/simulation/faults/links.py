@@ -99,6 +99,22 @@ def cut_link(act: Act) -> bool:
     return True
 
 
+@FAULTS.of(2)
+def cut_clients(act: Act) -> bool:
+    """Some clients and some members do not hear each other, or only one way."""
+    rng = act.rng
+    clients = [f"c{number}" for number in range(1, act.world.profile.clients + 1)]
+    near = rng.sample(clients, rng.randint(1, len(clients)))
+    members = sorted(act.world.members)
+    far = rng.sample(members, rng.randint(1, len(members)))
+    pairs = [(client, member) for client in near for member in far]
+    silent = rng.choice(("both", "both", "requests", "answers"))
+    ways = pairs if silent != "answers" else []
+    ways = ways + [(member, client) for client, member in pairs] * (silent != "requests")
+    cut(act, ways, _seconds(act))
+    return True
+
+
 @FAULTS.of(1)
 def flapping(act: Act) -> bool:
     """A link falls silent and comes back again and again."""
@@ -144,6 +160,27 @@ def _slow(act: Act, ways: list[Way], more: float) -> None:
     act.until(seconds, end)
 
 
+@FAULTS.of(1)
+def narrow_link(act: Act) -> bool:
+    """One direction of one link lets few bytes through in a second."""
+    net, way = act.world.loop.net, act.two()
+    rate, seconds = act.rng.choice((2e3, 2e4, 2e5)), act.rng.uniform(0.5, 6.0)
+    net.narrow(*way, rate)
+    act.note(f"{way[0]} > {way[1]} {rate:.0f} bytes/s for {seconds:.2f} s")
+    act.until(seconds, net.narrow, *way, 0.0)
+    return True
+
+
+@FAULTS.of(2)
+def loss(act: Act) -> bool:
+    """For a while, segments are lost, and sent again later."""
+    net, seconds = act.world.loop.net, act.rng.uniform(0.5, 6.0)
+    net.loss = act.rng.choice((0.01, 0.05, 0.2))
+    act.note(f"{net.loss:.0%} for {seconds:.2f} s")
+    act.until(seconds, setattr, net, "loss", 0.0)
+    return True
+
+
 @FAULTS.of(2)
 def reset(act: Act) -> bool:
     """All connections between two members break."""
@@ -155,15 +192,12 @@ def reset(act: Act) -> bool:
 
 @FAULTS.of(2)
 def storm(act: Act) -> bool:
-    """All connections between all members break, again and again."""
+    """All connections that there are break, again and again."""
     net, rng = act.world.loop.net, act.rng
     period = rng.choice((0.01, 0.05, 0.3)) * rng.uniform(0.5, 1.5)
 
     def strike(left: int) -> None:
-        names = sorted(act.world.members)
-        for number, a in enumerate(names):
-            for b in names[number + 1 :]:
-                net.reset(a, b)
+        net.reset_all()
         if left:
             act.after(period, strike, left - 1)
 

@@ -14,12 +14,7 @@ _SOON = 20
 
 def come_back(act: Act, name: str, seconds: float) -> None:
     """Start the member then, unless something else did."""
-
-    def back() -> None:
-        if not act.world.loop.is_alive(name):
-            act.world.start(name)
-
-    act.until(seconds, back)
+    act.until(seconds, act.world.start_again, name)
 
 
 def strike(act: Act, name: str, *, power: bool, down: float | None = None) -> bool:
@@ -43,7 +38,7 @@ def strike(act: Act, name: str, *, power: bool, down: float | None = None) -> bo
 def arm(act: Act, name: str, operations: int, *, power: bool, down: float) -> None:
     """Let the process die at one moment of so many operations of its disk from now."""
     world = act.world
-    disk = world.members[name].disk
+    disk = world.hosts[name].disk
     moment: Moment = act.rng.choice(("before", "middle", "after"))
     due, life = disk.operations + operations, disk.life
 
@@ -52,18 +47,13 @@ def arm(act: Act, name: str, operations: int, *, power: bool, down: float) -> No
         wanted = "before" if moment == "middle" and operation != "write" else moment
         if number < due or now != wanted:
             return
-        # Nothing of the process runs any more; its disk forgets once this operation was left.
-        world.loop.kill(name)
-        world.loop.later(world.loop.time(), finish)
         act.note(f"{name}, {now} {operation} of {path}")
-        raise Killed(f"{now} {operation} of {path}")
-
-    def finish() -> None:
         world.kill(name, power=power)
         come_back(act, name, down)
+        raise Killed(f"{now} {operation} of {path}")
 
     def disarm() -> None:
-        if world.members[name].disk is disk and disk.life == life and disk.hook is hook:
+        if disk.life == life:
             disk.hook = None
 
     disk.hook = hook
@@ -168,17 +158,13 @@ def _pause(act: Act, name: str | None, seconds: float) -> bool:
     world = act.world
     if name is None or name not in world.alive():
         return False
-    member = world.members[name]
-    disk, life = member.disk, member.disk.life
-    member.paused = True
-    world.loop.pause(name)
+    life = world.hosts[name].life
+    world.pause(name)
     act.note(f"{name} for {seconds:.2f} s")
 
     def go_on() -> None:
-        same = member.disk is disk and disk.life == life
-        if same and member.paused and world.loop.is_alive(name):
-            member.paused = False
-            world.loop.resume(name)
+        if world.hosts[name].life == life:
+            world.resume(name)
 
     act.until(seconds, go_on)
     return True
@@ -188,8 +174,7 @@ def _pause(act: Act, name: str | None, seconds: float) -> bool:
 def rolling_restart(act: Act) -> bool:
     """All members one by one, each when the one before is back."""
     world = act.world
-    names = sorted(world.members)
-    act.rng.shuffle(names)
+    names = act.rng.sample(sorted(world.members), len(world.members))
     pause = act.rng.uniform(0.3, 1.5)
     act.note(" ".join(names))
 
@@ -197,9 +182,9 @@ def rolling_restart(act: Act) -> bool:
         if len(world.alive()) < len(world.members):
             act.after(0.1, turn, left)
             return
-        name = left[0]
-        world.kill(name)
-        come_back(act, name, act.rng.uniform(0.01, 0.3))
+        if left[0] in world.members:
+            world.kill(left[0])
+            come_back(act, left[0], act.rng.uniform(0.01, 0.3))
         if left[1:]:
             act.after(pause, turn, left[1:])
 
