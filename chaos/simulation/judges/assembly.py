@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from chaos.simulation.judges.answers import Answers
+from chaos.simulation.judges.bounds import Bounds
+from chaos.simulation.judges.calm import Calm
 from chaos.simulation.judges.chronicle import Chronicle
 from chaos.simulation.judges.clocks import Clocks
 from chaos.simulation.judges.decisions import Decisions
 from chaos.simulation.judges.due import Due
+from chaos.simulation.judges.durability import Durability
 from chaos.simulation.judges.elections import ElectionSafety
 from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
@@ -22,12 +26,21 @@ def all_judges() -> tuple[Observer, ...]:
     sessions = Sessions(due)
     readers = (sessions, Locks(due, sessions), Decisions(due, sessions), Rings(sessions), due)
     chronicle = Chronicle(once, readers)
+    logs = Logs(chronicle)
+    durability = Durability(logs)
+    chronicle.add(durability)
+    calm = Calm(chronicle, due)
+    chronicle.add(calm)
     return (
         ElectionSafety(),
-        Logs(chronicle),
+        logs,
+        durability,
         chronicle,
         once,
         due,
         Clocks(),
         Reads(),
+        Answers(),
+        Bounds(),
+        calm,
     )

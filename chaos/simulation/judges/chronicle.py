@@ -65,11 +65,15 @@ class Chronicle(Observer):
         self.terms = [0]
         self.clock = 0
         self._once = once
-        self._readers = readers
+        self._readers = [*readers]
         self._seen = [_Seen(0, 0, 0, 0)]
         self._clocks = [0]
         self._at: dict[str, int] = {}
         self._acknowledged = 0
+
+    def add(self, reader: Reader) -> None:
+        """Read out to this one, too."""
+        self._readers.append(reader)
 
     @property
     def last(self) -> int:

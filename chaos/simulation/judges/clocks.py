@@ -17,8 +17,6 @@ LEASES = "leases"
 RATE_ERROR = 0.01
 SLACK = 15.0
 """Milliseconds, for rounding and for what a heartbeat told."""
-JUMP = 520.0
-"""Milliseconds that a jump of a member's clock may add: the longest step of cluster time."""
 
 _FRESH = (b"session.open", b"lock.acquire", b"transaction.begin", b"simple.lock", b"ring.join")
 """Commands that are stamped with the leader's clock as it is; others may be stamped earlier, to
@@ -32,14 +30,9 @@ class Clocks(Observer):
         self._world: Any = None
         self._last = (0, 0)
         self._lowest = float("inf")
-        self._slack = SLACK
 
     def began(self, world: Any) -> None:
         self._world = world
-
-    def fault(self, time: float, name: str, detail: str) -> None:
-        if "jump" in name:
-            self._slack += JUMP
 
     def appended(self, time: float, member: str, index: int, term: int, command: bytes) -> None:
         if (term, index) <= self._last or command[:1] != REGULAR:
@@ -47,7 +40,7 @@ class Clocks(Observer):
         self._last = (term, index)
         stamp = int.from_bytes(command[1:HEADER], "big")
         ahead = stamp - time * 1000 * (1 + RATE_ERROR)
-        if ahead > self._lowest + self._slack and getattr(self._world, "clocks_honest", True):
+        if ahead > self._lowest + SLACK and getattr(self._world, "clocks_honest", True):
             text = (
                 f"entry {index} of term {term} is stamped {stamp} ms: cluster time ran"
                 f" {ahead - self._lowest:.0f} ms ahead of a clock that is fast by {RATE_ERROR:.0%}"

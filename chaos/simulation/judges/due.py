@@ -68,6 +68,13 @@ class Due(Observer):
         """When it ends, where it lives and ends by itself."""
         return self._ends.get(key)
 
+    def first(self) -> tuple[Hashable, int] | None:
+        """What is due first, and when."""
+        heap = self._heap
+        while heap and self._ends.get(heap[0][2]) != heap[0][0]:
+            heappop(heap)
+        return (heap[0][2], heap[0][0]) if heap else None
+
     def began(self, world: Any) -> None:
         self._world = world
 

@@ -118,7 +118,7 @@ class Logs(Observer):
         if log is None:
             return
         term = log.term_at(index)
-        if term is not None and self._is_applied(index, term):
+        if term is not None and self.is_applied(index, term):
             text = f"{member} cuts entry {index} of term {term}, which was applied"
             raise Violation(SAFETY, text)
         if index <= log.first:
@@ -127,7 +127,7 @@ class Logs(Observer):
             del log.terms[index - log.first :]
 
     def reset(self, time: float, member: str, index: int, term: int, *, kept: bool) -> None:
-        if not self._is_applied(index, term):
+        if not self.is_applied(index, term):
             text = f"{member} begins its log behind entry {index} of term {term}: nobody applied it"
             raise Violation(SAFETY, text)
         log = self._logs.get(member)
@@ -166,6 +166,7 @@ class Logs(Observer):
             )
             raise Violation(SAFETY, text)
 
-    def _is_applied(self, index: int, term: int) -> bool:
+    def is_applied(self, index: int, term: int) -> bool:
+        """Whether anybody applied this entry."""
         applied = self._chronicle.terms
         return 0 <= index < len(applied) and applied[index] == term
