@@ -3,7 +3,8 @@
 Two things hold for every judge. It is sound: a history that a correct cluster can produce gets no
 violation; a request of unknown outcome may take effect at any time after it was sent, or never.
 And it is not empty: the verdict says how many requests of each kind were acknowledged, and a
-history in which nothing was is a violation itself.
+history in which nothing was is a violation itself. What a judge could not tell within its bound it
+says, too.
 
 `judge(history)` asks all of them.
 """
@@ -12,12 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
 from chaos.checkers import (
     counters,
     coverage,
+    linear,
     locks,
     reads,
     recovery,
@@ -27,10 +28,10 @@ from chaos.checkers import (
     transactions,
 )
 from chaos.checkers.recovery import Recovery, Window, windows
-from chaos.checkers.violation import Violation
+from chaos.checkers.violation import Undecided, Violation
 from chaos.history import History, Outcome
 
-Judge = Callable[[History], Iterable[Violation]]
+Judge = Callable[[History], Iterable[Violation | Undecided]]
 
 JUDGES: dict[str, Judge] = {
     "locks": locks.judge,
@@ -38,6 +39,7 @@ JUDGES: dict[str, Judge] = {
     "rings": rings.judge,
     "transactions": transactions.judge,
     "simple protocol": simple.judge,
+    **linear.JUDGES,
     "counters": counters.judge,
     "reads": reads.judge,
     "recovery": recovery.judge,
@@ -56,11 +58,13 @@ class Verdict:
         violations: judge → what it found.
         counts: kind → outcome → how many.
         recoveries: of each kill.
+        undecided: judge → what it could not tell.
     """
 
     violations: dict[str, list[Violation]]
     counts: dict[str, Counter[Outcome]]
     recoveries: list[Recovery]
+    undecided: dict[str, list[Undecided]] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -70,8 +74,28 @@ class Verdict:
 
 def judge(history: History) -> Verdict:
     """Ask all judges."""
-    found = {name: list(islice(ask(history), SHOWN)) for name, ask in JUDGES.items()}
-    return Verdict(found, history.counts(), recoveries=recovery.recoveries(history))
+    found: dict[str, list[Violation]] = {}
+    undecided: dict[str, list[Undecided]] = {}
+    for name, ask in JUDGES.items():
+        found[name] = []
+        for said in ask(history):
+            if isinstance(said, Undecided):
+                undecided.setdefault(name, []).append(said)
+            else:
+                found[name].append(said)
+            if len(found[name]) >= SHOWN:
+                break
+    return Verdict(found, history.counts(), recovery.recoveries(history), undecided)
 
 
-__all__ = ["JUDGES", "Judge", "Recovery", "Verdict", "Violation", "Window", "judge", "windows"]
+__all__ = [
+    "JUDGES",
+    "Judge",
+    "Recovery",
+    "Undecided",
+    "Verdict",
+    "Violation",
+    "Window",
+    "judge",
+    "windows",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chaos.checkers.facts import is_write
 from chaos.checkers.violation import Violation
@@ -79,7 +80,7 @@ class _Writes:
         """The longest time between two acceptances, or one and an edge of the time asked for."""
         inside = self.ends[bisect_left(self.ends, begin) : bisect_right(self.ends, end)]
         moments = [begin, *inside, max(begin, end)]
-        return max(b - a for a, b in zip(moments, moments[1:], strict=False))
+        return max(b - a for a, b in pairwise(moments))
 
 
 def recoveries(history: History) -> list[Recovery]:

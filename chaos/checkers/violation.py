@@ -25,6 +25,19 @@ class Violation:
     faults: tuple[Fault, ...] = ()
 
 
+@dataclass(frozen=True)
+class Undecided:
+    """What a judge could not tell within its bound.
+
+    Args:
+        of: the object.
+        text: one sentence.
+    """
+
+    of: str
+    text: str
+
+
 def shown(*operations: Operation | None) -> tuple[Operation, ...]:
     """The operations that are there, each once, in the order of their beginnings."""
     there: dict[str, Operation] = {item.id: item for item in operations if item is not None}

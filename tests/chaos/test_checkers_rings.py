@@ -35,9 +35,18 @@ def leave(
     return op(begin, end, "ring.leave", ring="R", member=member, answer=answer, **more)
 
 
-def read(begin: float, end: float, version: int, *members: str, **weights: float) -> Operation:
-    shown = [{"id": name, "weight": 1.0} for name in members]
+def read(
+    begin: float,
+    end: float,
+    version: int,
+    *members: str,
+    session: int | None = None,
+    **weights: float,
+) -> Operation:
+    shown: list[dict[str, Any]] = [{"id": name, "weight": 1.0} for name in members]
     shown += [{"id": name, "weight": weight} for name, weight in weights.items()]
+    if session is not None:
+        shown = [{**member, "session": session} for member in shown]
     answer = {"version": version, "members": shown, "virtual_nodes": 128}
     return op(begin, end, "ring.read", ring="R", answer=answer)
 
@@ -87,7 +96,7 @@ GOOD: dict[str, Story] = {
     "a member leaves with its session": lambda: [
         opened(0, 1, 5),
         join(1, 2, "a", 1, session=5),
-        read(2.5, 2.6, 1, "a"),
+        read(2.5, 2.6, 1, "a", session=5),
         closed(3, 4, 5),
         read(4.1, 5, 2),
     ],
@@ -95,14 +104,14 @@ GOOD: dict[str, Story] = {
         opened(0, 1, 5, ttl=2),
         join(1, 1.5, "a", 1, session=5),
         kept(3, 3.1, 5, slug="unknown-session"),
-        read(3.2, 3.3, 1, "a"),
+        read(3.2, 3.3, 1, "a", session=5),
         read(4, 5, 2),
     ],
     "one whose session ran out before it was closed": lambda: [
         opened(0, 1, 5, ttl=2),
         join(1, 1.5, "a", 1, session=5),
         closed(3, 3.1, 5, slug="unknown-session"),
-        read(3.2, 3.3, 1, "a"),
+        read(3.2, 3.3, 1, "a", session=5),
     ],
     "a join that was there already": lambda: [
         join(0, None, "a"),
@@ -191,7 +200,7 @@ BAD: dict[str, tuple[str, Story]] = {
             opened(0, 1, 5),
             join(1, 2, "a", 1, session=5),
             closed(3, 4, 5),
-            read(5, 6, 1, "a"),
+            read(5, 6, 1, "a", session=5),
         ],
     ),
     "a session is gone before its time": (

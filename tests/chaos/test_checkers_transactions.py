@@ -34,6 +34,8 @@ def state(
 ) -> dict[str, Any]:
     """How an answer shows a transaction; votes as p="commit"."""
     shown: dict[str, Any] = {"id": number, "state": word, "decision": decision}
+    if "reason" in more:
+        shown["reason"] = more["reason"]
     if "votes" in more:
         acked = more.get("acked", ())
         shown["participants"] = {
@@ -43,7 +45,8 @@ def state(
 
 
 def vote(start: float, end: float | None, who: str, what: str = "commit", **more: Any) -> Operation:
-    more.setdefault("answer", state("open") if what == "commit" else state("aborted", "abort"))
+    aborted = state("aborted", "abort", reason="vote")
+    more.setdefault("answer", state("open") if what == "commit" else aborted)
     return op(start, end, "transaction.vote", id=1, participant=who, vote=what, **more)
 
 
@@ -53,7 +56,7 @@ def commit(start: float, end: float | None, **more: Any) -> Operation:
 
 
 def rollback(start: float, end: float | None, **more: Any) -> Operation:
-    more.setdefault("answer", state("aborted", "abort"))
+    more.setdefault("answer", state("aborted", "abort", reason="rollback"))
     return op(start, end, "transaction.rollback", id=1, **more)
 
 
@@ -63,6 +66,8 @@ def look(start: float, end: float, shown: dict[str, Any] | None = None, **more: 
 
 def lock(start: float, end: float | None, value: str, **more: Any) -> Operation:
     more.setdefault("expire", 10.0)
+    if end is not None and "slug" not in more:
+        more.setdefault("answer", {"token": 7 + int(start)})
     return op(start, end, "simple.lock", key="K", value=value, **more)
 
 
@@ -101,12 +106,17 @@ GOOD: dict[str, Story] = {
     "a vote to abort": lambda: [
         begin(0, 1),
         vote(1, 2, "p", "abort"),
-        look(3, 4, state("aborted", "abort", votes={"p": "abort", "q": None})),
+        look(3, 4, state("aborted", "abort", reason="vote", votes={"p": "abort", "q": None})),
     ],
     "a timeout": lambda: [
         begin(0, 1, timeout=2),
         vote(1, 2, "p"),
-        commit(3, 4, slug="transaction-decided", answer=state("aborted", "abort")),
+        commit(
+            3,
+            4,
+            slug="transaction-decided",
+            answer=state("aborted", "abort", reason="timeout"),
+        ),
     ],
     "a commit of unknown outcome": lambda: [
         *voted(),

@@ -1,0 +1,179 @@
+"""The model of a key of the simple protocol's transactions: one prepared value at a time, each
+decided once.
+
+What happens by itself: a prepared value aborts when its time is over. What was decided before is
+part of the state as long as somebody still asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from chaos.checkers.linear.search import Model
+
+PREPARED, COMMITTED, ABORTED = "prepared", "committed", "aborted"
+
+
+class Deal(NamedTuple):
+    """A key.
+
+    Args:
+        last: the highest id of a prepare that is known.
+        value, state: the latest prepare; None where there was none.
+        number: its id; 0 where no answer has shown it yet.
+        until: it does not abort by itself before.
+        olds: (value, state) of those decided before.
+    """
+
+    last: int
+    value: str | None = None
+    state: str | None = None
+    number: int = 0
+    until: int = 0
+    olds: frozenset[tuple[str, str]] = frozenset()
+
+
+States = tuple[Deal, ...]
+NOTHING: States = ()
+
+
+def alone(deal: Deal) -> Iterable[tuple[int, Deal]]:
+    """What is not decided in time aborts."""
+    return ((deal.until, deal._replace(state=ABORTED)),) if deal.state == PREPARED else ()
+
+
+def last_number(deal: Deal) -> int:
+    """The level of a key: ids never fall."""
+    return deal.last
+
+
+def words(deal: Deal) -> str:
+    """For people."""
+    if deal.state is None:
+        return "nothing prepared"
+    number = f" (transaction {deal.number})" if deal.number else ""
+    return f"{deal.value} {deal.state}{number}"
+
+
+MODEL: Model[Deal] = Model(Deal(0), alone, last_number, words)
+
+
+class Prepare(NamedTuple):
+    """A request to prepare; `asked_later`: the values that somebody asks for behind it."""
+
+    value: str
+    until: int
+    asked_later: frozenset[str]
+
+
+def prepared(prepare: Prepare, number: int, deal: Deal) -> States:
+    """A value was prepared; `number` 0: nobody heard it."""
+    if deal.state == PREPARED or (number and number <= deal.last):
+        return NOTHING
+    olds = deal.olds
+    if deal.value is not None and deal.state is not None:
+        every = {*olds, (deal.value, deal.state)}
+        olds = frozenset(
+            old for old in every if old[0] in prepare.asked_later and old[0] != prepare.value
+        )
+    last = number or deal.last
+    return (Deal(last, prepare.value, PREPARED, number, prepare.until, olds),)
+
+
+def _known(number: int, deal: Deal) -> Deal | None:
+    """The key while this is its latest prepare, the id noted where it was not known; else None."""
+    if deal.number == number:
+        return deal if number else None
+    if deal.number == 0 and deal.value is not None and number > deal.last:
+        return deal._replace(number=number, last=number)
+    return None
+
+
+def already_prepared(number: int | None, deal: Deal) -> States:
+    """A prepare was refused, because this one is not decided."""
+    known = deal if number is None else _known(number, deal)
+    return (known,) if known is not None and known.state == PREPARED else NOTHING
+
+
+class Decide(NamedTuple):
+    """A commit (`state` committed) or a rollback (aborted) of a value; of the latest, if None."""
+
+    value: str | None
+    state: str
+
+
+def _state_of(value: str | None, deal: Deal) -> str | None:
+    if value is None or value == deal.value:
+        return deal.state
+    return next((state for old, state in deal.olds if old == value), None)
+
+
+def decided(decide: Decide, number: int | None, deal: Deal) -> States:
+    """It was decided so, or had been before."""
+    state = _state_of(decide.value, deal)
+    latest = decide.value is None or decide.value == deal.value
+    if state is None:
+        return NOTHING
+    if latest and number is not None:
+        known = _known(number, deal)
+        if known is None:
+            return NOTHING
+        deal = known
+    if state == PREPARED:
+        return (deal._replace(state=decide.state),)
+    return (deal,) if state == decide.state else NOTHING
+
+
+def may_be_decided(decide: Decide, deal: Deal) -> States:
+    """A decision of which nobody heard."""
+    if _state_of(decide.value, deal) != PREPARED:
+        return NOTHING
+    return (deal._replace(state=decide.state),)
+
+
+def contrary(decide: Decide, deal: Deal) -> States:
+    """It was refused, because the other one was decided."""
+    other = COMMITTED if decide.state == ABORTED else ABORTED
+    return (deal,) if _state_of(decide.value, deal) == other else NOTHING
+
+
+def not_prepared(decide: Decide, forgotten: bool, latest: str | None, deal: Deal) -> States:
+    """It was refused, because no such value is known; `latest`: the state that was shown of the
+    key's latest prepare. `forgotten`: what was decided may be gone by now."""
+    state = _state_of(decide.value, deal)
+    if state == PREPARED or (state is not None and not forgotten):
+        return NOTHING
+    if latest is not None and latest != (deal.state or "none") and not forgotten:
+        return NOTHING
+    return (deal,)
+
+
+def decided_by_number(number: int, state: str, deal: Deal) -> States:
+    """The transaction of this id was decided so; it may be another than the latest of this key."""
+    known = _known(number, deal)
+    if known is None:
+        return (deal,)
+    if known.state == PREPARED:
+        return (known._replace(state=state),)
+    return (known,) if known.state == state else NOTHING
+
+
+def contrary_by_number(number: int, state: str, deal: Deal) -> States:
+    """Deciding the transaction of this id was refused, because of the other decision."""
+    if deal.number != number:
+        return (deal,)
+    return NOTHING if deal.state in (PREPARED, state) else (deal,)
+
+
+def may_be_decided_by_number(number: int, state: str, deal: Deal) -> States:
+    """The same, where nobody heard of it, or where nobody knows whose id it was."""
+    known = _known(number, deal)
+    if known is None or known.state != PREPARED:
+        return NOTHING
+    return (known._replace(state=state),)
+
+
+def never(deal: Deal) -> States:
+    """Nothing can have been answered like this."""
+    return NOTHING

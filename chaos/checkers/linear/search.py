@@ -1,0 +1,354 @@
+"""Whether operations can be put in an order that a model explains: the search.
+
+An object behaves as if each operation took effect at one moment between its begin and its end
+(Herlihy, Wing: Linearizability, TOPLAS 1990). Wing and Gong (1993) try all orders; here they are
+made just in time: the operations are passed over by a *place* each of them has, and at each one
+those configurations are kept in which it has taken effect (Lowe: Testing for linearizability,
+2017). A configuration is a state and the operations that took effect ahead of their place; each
+is met once (Lowe's memory of configurations, as in Horn and Kroening 2015 and in Porcupine). So a
+long history costs what is concurrent in it, and needs no cutting.
+
+Places are by time (when the operation ended) or by revision (where its answer says which entry of
+the log it rests on). By revision, reads take effect exactly there; what changes something may do
+so earlier, because the answer to a repeated request carries the revision of the repetition. An
+order by revision is an order by time too, a stricter one, and found in less time.
+
+What nobody heard the outcome of is optional: it may take effect at any time after its begin, or
+never. What happens by itself (a lease that ends) is a step of the model's, possible from some
+moment on.
+
+Three things keep the search small without losing an order:
+
+- An operation that leaves the state as it is may take effect at once: nothing else gets harder.
+- Of two configurations with the same state the one with less help of optional operations, and more
+  behind it of those that change nothing, can do whatever the other can.
+- A state from which the operation in question can no longer be explained is not pursued.
+
+The search is bounded. A verdict that would rest on what was left out is `undecided`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from chaos.history import FOREVER, Operation
+
+S = TypeVar("S", bound=Hashable)
+Word = Literal["linearizable", "not linearizable", "undecided"]
+By = Literal["time", "revision"]
+
+VISITS = 200_000
+"""Configurations visited for one object at most, and as many more as it has operations."""
+AT_ONCE = 20_000
+"""Configurations visited for one operation at most."""
+KEPT = 128
+"""Configurations kept behind an operation at most."""
+TRAIL = 3
+TIDIED_EVERY = 64
+
+
+@dataclass(slots=True, eq=False)
+class Step(Generic[S]):
+    """An operation as the model sees it.
+
+    Args:
+        may: state → the states it may lead to; none where the state does not explain its answer.
+        optional: nobody heard what became of it.
+        read: it changes nothing, and was evaluated where its revision says.
+        limit: the highest `level` of a state that explains it.
+    """
+
+    operation: Operation
+    may: Callable[[S], Sequence[S]]
+    optional: bool = False
+    read: bool = False
+    limit: int = FOREVER
+
+    @property
+    def begin(self) -> int:
+        """Nothing of it happened before."""
+        return self.operation.begin
+
+    @property
+    def end(self) -> int:
+        """Where it is not optional: everything of it happened before."""
+        return self.operation.end
+
+
+@dataclass(frozen=True)
+class Model(Generic[S]):
+    """What an object is.
+
+    Args:
+        initial: its state before all operations.
+        alone: state → (moment, state): what may happen by itself, and from when on.
+        level: a number that never falls, however the state goes on.
+        words: a state for people.
+    """
+
+    initial: S
+    alone: Callable[[S], Iterable[tuple[int, S]]] = lambda state: ()
+    level: Callable[[S], int] = lambda state: 0
+    words: Callable[[S], str] = repr
+
+
+@dataclass(frozen=True)
+class Found(Generic[S]):
+    """What the search says.
+
+    Args:
+        at: the operation that no state explains, where there is one.
+        states: those reached before it.
+        before: what led to the first of them, the last few.
+        visited: configurations.
+    """
+
+    word: Word
+    at: Operation | None = None
+    states: tuple[S, ...] = ()
+    before: tuple[Operation, ...] = ()
+    visited: int = 0
+
+
+Ahead = frozenset[int]
+"""Numbers of steps that took effect ahead of their place."""
+Trail = tuple[int, ...]
+NONE: Ahead = frozenset()
+
+
+class _Exhausted(Exception):
+    """The bound was reached."""
+
+
+@dataclass(slots=True)
+class _Kept(Generic[S]):
+    """Configurations, by state; none that another one can stand for.
+
+    Args:
+        passive: number of a step that is not optional → whether it changes nothing, ever.
+    """
+
+    passive: bytes | bytearray
+    by_state: dict[S, list[tuple[Ahead, Trail]]] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, state: S, ahead: Ahead, trail: Trail) -> bool:
+        """Keep it, unless one is there that can do the same; whether it was kept."""
+        there = self.by_state.get(state)
+        if there is None:
+            self.by_state[state] = [(ahead, trail)]
+            self.count += 1
+            return True
+        for other, _ in there:
+            if other == ahead or self._stands_for(other, ahead):
+                return False
+        there.append((ahead, trail))
+        self.count += 1
+        return True
+
+    def _stands_for(self, one: Ahead, other: Ahead) -> bool:
+        """Whether `one` has at most less help, and at most more behind it that changes nothing."""
+        count, passive = len(self.passive), self.passive
+        return all(number >= count for number in other - one) and all(
+            number < count and passive[number] for number in one - other
+        )
+
+
+def search(
+    model: Model[S], steps: Iterable[Step[S]], by: By = "time", visits: int = VISITS
+) -> Found[S]:
+    """Look for an order of the steps. By revision, each that is not optional has one."""
+    return _Search(model, steps, by, visits).run()
+
+
+def place_by_time(step: Step[S]) -> tuple[int, ...]:
+    """Where a step stands in the order of time."""
+    return step.end, step.begin
+
+
+def place_by_revision(step: Step[S]) -> tuple[int, ...]:
+    """Where it stands in the order of revisions; at one of them, what it changed comes first."""
+    revision = step.operation.revision
+    assert revision is not None
+    return revision, step.read or not step.operation.ok, step.end
+
+
+class _Search(Generic[S]):
+    def __init__(self, model: Model[S], steps: Iterable[Step[S]], by: By, visits: int) -> None:
+        place = place_by_time if by == "time" else place_by_revision
+        given = list(steps)
+        sure = sorted((step for step in given if not step.optional), key=place)
+        unheard = sorted((step for step in given if step.optional), key=lambda step: step.begin)
+        self._model = model
+        self._count = len(sure)
+        self._steps = sure + unheard
+        self._begins = [step.begin for step in self._steps]
+        self._ends = [step.end for step in sure]
+        self._by_end = sorted(range(len(sure)), key=self._ends.__getitem__)
+        floating = (at for at, step in enumerate(sure) if by == "time" or not step.read)
+        self._by_begin = sorted(floating, key=self._begins.__getitem__)
+        self._left = visits + len(given)
+        self._visits = self._left
+        self._passive = bytes(step.read or not step.operation.ok for step in sure)
+        self._passed = bytearray(len(sure))
+        self._first_end = 0
+        self._next_begin = 0
+        self._next_unheard = len(sure)
+        self._begun: list[int] = []
+        self._unheard: list[int] = []
+        self._narrowed = False
+
+    def run(self) -> Found[S]:
+        kept: _Kept[S] = _Kept(self._passive)
+        kept.add(self._model.initial, NONE, ())
+        for number in range(self._count):
+            try:
+                following = self._pass(kept, number)
+            except _Exhausted:
+                return self._found("undecided", number, kept)
+            if not following.count:
+                word: Word = "undecided" if self._narrowed else "not linearizable"
+                return self._found(word, number, kept)
+            self._passed[number] = 1
+            while self._first_end < self._count and self._passed[self._by_end[self._first_end]]:
+                self._first_end += 1
+            if number % TIDIED_EVERY == 0:
+                following = self._tidied(following)
+            kept = following
+        return Found("linearizable", visited=self._visits - self._left)
+
+    def _found(self, word: Word, number: int, kept: _Kept[S]) -> Found[S]:
+        states = tuple(kept.by_state)
+        trail = kept.by_state[states[0]][0][1]
+        before = tuple(self._steps[at].operation for at in trail)
+        visited = self._visits - self._left
+        return Found(word, self._steps[number].operation, states, before, visited)
+
+    def _pass(self, kept: _Kept[S], number: int) -> _Kept[S]:
+        """The configurations in which this step, the next by place, has taken effect."""
+        may, begin = self._steps[number].may, self._begins[number]
+        following: _Kept[S] = _Kept(self._passive)
+        for state, configurations in kept.by_state.items():
+            for ahead, trail in configurations:
+                if number in ahead:
+                    following.add(state, ahead - {number}, trail)
+                    continue
+                reached = may(state)
+                still = len(reached) == 1 and reached[0] == state
+                if still and begin <= self._bound(ahead):
+                    following.add(state, ahead, trail)
+                else:
+                    self._explore(state, ahead, trail, number, following)
+        if following.count > KEPT:
+            self._narrowed = True
+            return self._first(following)
+        return following
+
+    def _first(self, kept: _Kept[S]) -> _Kept[S]:
+        """Some of them: those with the least help of optional steps."""
+        every = [(state, *rest) for state, several in kept.by_state.items() for rest in several]
+        every.sort(key=lambda item: sum(number >= self._count for number in item[1]))
+        few: _Kept[S] = _Kept(self._passive)
+        for state, ahead, trail in every[:KEPT]:
+            few.add(state, ahead, trail)
+        return few
+
+    def _bound(self, ahead: Ahead) -> int:
+        """The first end among the steps that have not taken effect: none that begins behind it
+        may be next."""
+        at = self._first_end
+        while at < self._count:
+            number = self._by_end[at]
+            if not self._passed[number] and number not in ahead:
+                return self._ends[number]
+            at += 1
+        return FOREVER
+
+    def _explore(
+        self, state: S, ahead: Ahead, trail: Trail, number: int, following: _Kept[S]
+    ) -> None:
+        """All ways in which other steps, and then this one, take effect from a configuration."""
+        step, level = self._steps[number], self._model.level
+        seen: _Kept[S] = _Kept(self._passive)
+        seen.add(state, ahead, trail)
+        waiting = deque([(state, ahead, trail)])
+        least = self._left - AT_ONCE
+        while waiting:
+            state, ahead, trail = waiting.popleft()
+            self._left -= 1
+            if self._left < 0 or self._left < least:
+                raise _Exhausted
+            ahead, bound, moves = self._settled(state, ahead, number)
+            if self._begins[number] <= bound:
+                reached = step.may(state)
+                for after in reached:
+                    behind = trail if after == state else (*trail, number)[-TRAIL:]
+                    following.add(after, ahead, behind)
+                if len(reached) == 1 and reached[0] == state:
+                    continue
+            for other, after in moves:
+                if level(after) <= step.limit:
+                    made = (after, ahead | {other}, (*trail, other)[-TRAIL:])
+                    if seen.add(*made):
+                        waiting.append(made)
+            for moment, after in self._model.alone(state):
+                if moment <= bound and level(after) <= step.limit:
+                    made = (after, ahead, trail)
+                    if seen.add(*made):
+                        waiting.append(made)
+
+    def _settled(
+        self, state: S, ahead: Ahead, number: int
+    ) -> tuple[Ahead, int, list[tuple[int, S]]]:
+        """Let take effect what leaves the state as it is.
+
+        Gives what took effect then, the bound, and the steps that would change the state, each
+        with the state behind it.
+        """
+        while True:
+            bound = self._bound(ahead)
+            moves: list[tuple[int, S]] = []
+            still: list[int] = []
+            for other in self._candidates(bound):
+                if other == number or other in ahead or self._begins[other] > bound:
+                    continue
+                reached = self._steps[other].may(state)
+                if other < self._count and len(reached) == 1 and reached[0] == state:
+                    still.append(other)
+                    continue
+                moves += [(other, after) for after in reached if after != state]
+            if not still:
+                return ahead, bound, moves
+            ahead = ahead.union(still)
+
+    def _candidates(self, bound: int) -> list[int]:
+        """The steps that may take effect ahead of their place, by their begin."""
+        while self._next_begin < len(self._by_begin):
+            number = self._by_begin[self._next_begin]
+            if self._begins[number] > bound:
+                break
+            self._next_begin += 1
+            self._begun.append(number)
+        self._begun = [number for number in self._begun if not self._passed[number]]
+        while self._next_unheard < len(self._steps):
+            if self._begins[self._next_unheard] > bound:
+                break
+            self._unheard.append(self._next_unheard)
+            self._next_unheard += 1
+        return self._begun + self._unheard
+
+    def _tidied(self, kept: _Kept[S]) -> _Kept[S]:
+        """Without optional steps that can take effect no more."""
+        lowest = min(map(self._model.level, kept.by_state))
+        spent = {number for number in self._unheard if self._steps[number].limit < lowest}
+        if not spent:
+            return kept
+        self._unheard = [number for number in self._unheard if number not in spent]
+        tidy: _Kept[S] = _Kept(self._passive)
+        for state, configurations in kept.by_state.items():
+            for ahead, trail in configurations:
+                tidy.add(state, ahead - spent, trail)
+        return tidy
