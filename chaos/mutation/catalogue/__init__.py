@@ -1,0 +1,27 @@
+"""All mutations, by name."""
+
+from chaos.mutation.catalogue import (
+    answers,
+    elections,
+    leases,
+    links,
+    objects,
+    reads,
+    replication,
+    storage,
+)
+from chaos.mutation.mutation import Mutation
+
+_ALL = (
+    *elections.MUTATIONS,
+    *replication.MUTATIONS,
+    *reads.MUTATIONS,
+    *storage.MUTATIONS,
+    *links.MUTATIONS,
+    *leases.MUTATIONS,
+    *objects.MUTATIONS,
+    *answers.MUTATIONS,
+)
+
+MUTATIONS: dict[str, Mutation] = {mutation.name: mutation for mutation in _ALL}
+assert len(MUTATIONS) == len(_ALL), "two mutations have one name"
