@@ -60,6 +60,11 @@ class SimEdges:
         """No job of the disk that is given from now on ends before then."""
         self._stalled_until = max(self._stalled_until, self._loop.time() + seconds)
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether a stall is in force."""
+        return self._stalled_until > self._loop.time()
+
     def go_on(self) -> None:
         """End a stall for what is given from now on."""
         self._stalled_until = 0.0

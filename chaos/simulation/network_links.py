@@ -39,6 +39,12 @@ class Links:
         self._rough = False
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong with any link now."""
+        hurt = self._rough or self._slow or self.loss
+        return not hurt and not any(end.is_late or end.held for end in self._endpoints)
+
+    @property
     def loss_reset(self) -> float:
         """Probability that a segment breaks its connection instead of arriving."""
         return self._loss_reset

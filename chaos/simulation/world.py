@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from chaos.checkers.clocks import HONEST
 from chaos.history import FORMAT, Header, History, Invoke, Result, paired
 from chaos.simulation.clients import Clients
 from chaos.simulation.lives import Lives
@@ -163,7 +164,8 @@ class World(Lives):
 
     def history(self) -> History:
         """What the clients did so far, and what was done to the members."""
-        header = Header(FORMAT, tuple(self.members), {"seed": self.seed})
+        run = {"seed": self.seed, HONEST: self.clocks_honest}
+        header = Header(FORMAT, tuple(self.members), run)
         return paired([header, *self.lines])
 
     def note_fault(self, name: str, detail: str) -> None:

@@ -137,7 +137,7 @@ def test_steps_are_done_at_their_times_each_with_its_own_draws(noted: _Noted) ->
         (4.5, "end"),
     ]
     assert trouble.done == {"begins": 2}
-    assert told == [("begins", "n1")] * 2
+    assert told == [("begins", what) for what in ("n1", "n1", "over", "over")]
     trouble.end()
     assert len(noted.log) == 6
 

@@ -49,7 +49,12 @@ class Act:
 
     def until(self, seconds: float, undo: Callable[..., object], *args: object) -> None:
         """Undo something then, or when faults are over, whichever comes first."""
-        self.stage.later(seconds, undo, *args, at_end=True)
+
+        def over() -> None:
+            undo(*args)
+            self.note("over")
+
+        self.stage.later(seconds, over, at_end=True)
 
     def note(self, detail: str) -> None:
         """Say what is done, to whom and for how long."""

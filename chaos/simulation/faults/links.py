@@ -198,12 +198,11 @@ def storm(act: Act) -> bool:
 
     def strike(left: int) -> None:
         net.reset_all()
+        act.note(f"{left} more, every {period * 1000:.0f} ms")
         if left:
             act.after(period, strike, left - 1)
 
-    times = rng.randint(2, 15)
-    strike(times)
-    act.note(f"{times} times, every {period * 1000:.0f} ms")
+    strike(rng.randint(2, 15))
     return True
 
 
