@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from email.utils import formatdate
+from collections.abc import Sequence
 
 from chaos.checkers import judge
-from chaos.simulation import judges
+from chaos.simulation.judges import all_judges
 from chaos.simulation.observer import Observer
 from chaos.simulation.outcome import Broken, Outcome, Step
 from chaos.simulation.profiles import Profile
 from chaos.simulation.schedule import Trouble, draw
 from chaos.simulation.settling import settle
+from chaos.simulation.stillness import stillness
 from chaos.simulation.trace import Trace
 from chaos.simulation.violation import Violation
 from chaos.simulation.world import World
-from raftcoord.server import answers
 
 NOT_OF_A_PART = frozenset(("coverage",))
 """Judges over histories that have nothing to say of a run that was cut off."""
@@ -46,17 +42,11 @@ def simulate(
     schedule = tuple(draw(seed, profile) if steps is None else steps)
     http = profile.http_every > 0 and seed % profile.http_every == 0
     trace, started = Trace(), time.monotonic()
-    with _undisturbed():
-        world = World(
-            seed,
-            profile=profile,
-            observers=(trace, *getattr(judges, "all_judges", tuple)(), *observers),
-            http=http,
-        )
-        with _dates_of(world):
-            world.begin()
-            trouble = Trouble(world, schedule)
-            broken = _play(world, trouble, until)
+    world = World(seed, profile=profile, observers=(trace, *all_judges(), *observers), http=http)
+    with stillness(world.loop.time):
+        world.begin()
+        trouble = Trouble(world, schedule)
+        broken = _play(world, trouble, until)
         world.loop.close()
     return Outcome(
         seed=seed,
@@ -87,43 +77,3 @@ def _play(world: World, trouble: Trouble, until: float | None) -> Broken | None:
     except Violation as violation:
         return Broken(violation.judge, violation.text, world.loop.time() - world.began)
     return None
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No collections, which would come at moments of their own, and no log of the nodes."""
-    logs = [logging.getLogger(name) for name in ("raftcoord", "asyncio", "aiohttp")]
-    levels = [log.level for log in logs]
-    collects = gc.isenabled()
-    gc.disable()
-    for log in logs:
-        log.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
-        if collects:
-            gc.enable()
-
-
-class _Date:
-    """The Date header of virtual time."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def line(self) -> bytes:
-        """As in `raftcoord.server.answers`."""
-        return f"Date: {formatdate(int(self._world.loop.time()), usegmt=True)}\r\n".encode()
-
-
-@contextmanager
-def _dates_of(world: World) -> Iterator[None]:
-    """The one place where the product looks at a wall clock."""
-    real = answers._date
-    answers._date = _Date(world)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        answers._date = real
