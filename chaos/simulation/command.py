@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from chaos import workloads
 from chaos.simulation.outcome import Outcome, Step
 from chaos.simulation.pool import cores
 from chaos.simulation.profiles import PROFILES, Profile, replace
-from chaos.simulation.seeds import BadSeeds, parse
+from chaos.simulation.seeds import parse
 
 if TYPE_CHECKING:
     from chaos.simulation.campaign import Play, Run, Summary
@@ -61,6 +62,8 @@ def register(
     parser.add_argument("--schedule", type=Path, help="faults from this file, not the seed's own")
     parser.add_argument("--trace", action="store_true", help="print the trace hash of every run")
     parser.add_argument("--seconds", type=float, help="virtual seconds under faults")
+    parser.add_argument("--clients", type=int, help="how many callers there are")
+    parser.add_argument("--workloads", help="what they do, with commas between")
     parser.set_defaults(
         go=lambda options: _go(options, explain, campaign.play if play is None else play)
     )
@@ -73,13 +76,14 @@ def _go(options: argparse.Namespace, explain: Explain, play: Play) -> int:
         return _refuse(problem)
     try:
         seeds = parse(options.explain if options.explain is not None else options.seeds)
-    except BadSeeds as error:
+        profiles = {name: _profile(name, options) for name in PROFILES}
+    except ValueError as error:
         return _refuse(str(error))
     if options.explain is None:
-        return _simulate(options, seeds, play)
+        return _simulate(options, seeds, profiles, play)
     if len(seeds) != 1:
         return _refuse(f"--explain takes one seed, not {options.explain!r}")
-    return _explain(options, seeds[0], explain)
+    return _explain(options, seeds[0], profiles, explain)
 
 
 def _problem(options: argparse.Namespace) -> str | None:
@@ -89,6 +93,8 @@ def _problem(options: argparse.Namespace) -> str | None:
         return f"--jobs {options.jobs} is below 1"
     if options.seconds is not None and not 0 < options.seconds <= 3600:
         return f"--seconds {options.seconds:g} is not between 0 and 3600"
+    if options.clients is not None and not 1 <= options.clients <= 1000:
+        return f"--clients {options.clients} is not between 1 and 1000"
     if options.schedule is not None and options.explain is not None:
         return "--schedule is for --seeds; a story is told of the seed's own faults"
     if options.out is not None and options.explain is None:
@@ -102,32 +108,56 @@ def _refuse(sentence: str) -> int:
 
 
 def _profile(name: str, options: argparse.Namespace) -> Profile:
-    profile = PROFILES[name]
-    return profile if options.seconds is None else replace(profile, seconds=options.seconds)
+    """Raises ValueError for a workload that there is not."""
+    values: dict[str, Any] = {}
+    if options.seconds is not None:
+        values["seconds"] = options.seconds
+    if options.clients is not None:
+        values["clients"] = options.clients
+    if options.workloads is not None:
+        values["workloads"] = tuple(options.workloads.split(","))
+        for workload in values["workloads"]:
+            workloads.workload(workload)
+    return replace(PROFILES[name], **values)
 
 
-def _explain(options: argparse.Namespace, seed: int, explain: Explain) -> int:
+def _again(options: argparse.Namespace) -> str:
+    """What has to be said again to see the same."""
+    given = ""
+    if options.seconds is not None:
+        given += f" --seconds {options.seconds:g}"
+    if options.clients is not None:
+        given += f" --clients {options.clients}"
+    if options.workloads is not None:
+        given += f" --workloads {options.workloads}"
+    if options.schedule is not None:
+        given += f" --schedule {options.schedule}"
+    return given
+
+
+def _explain(
+    options: argparse.Namespace, seed: int, profiles: dict[str, Profile], explain: Explain
+) -> int:
     from chaos.simulation.campaign import profile_of
 
     names = profile_of(seed, options.profile)
     if len(names) > 1:
         return _refuse("--explain tells one run: give --profile three or --profile five")
     out = options.out or Path(f"seed-{seed}.html")
-    return explain(seed, _profile(names[0], options), out, _say)
+    return explain(seed, profiles[names[0]], out, _say)
 
 
-def _simulate(options: argparse.Namespace, seeds: list[int], play: Play) -> int:
+def _simulate(
+    options: argparse.Namespace, seeds: list[int], profiles: dict[str, Profile], play: Play
+) -> int:
     from chaos.simulation.campaign import Campaign, Job, Progress, Summary, describe, profile_of
 
     steps = _steps(options.schedule)
     jobs = [
-        Job(seed, _profile(name, options), steps)
+        Job(seed, profiles[name], steps)
         for seed in seeds
         for name in profile_of(seed, options.profile)
     ]
-    again = "" if options.seconds is None else f" --seconds {options.seconds:g}"
-    if options.schedule is not None:
-        again += f" --schedule {options.schedule}"
     progress = Progress(len(jobs), _write, live=sys.stderr.isatty())
     summary = Summary()
     traced = options.trace or len(jobs) <= len(PROFILES)
@@ -138,7 +168,7 @@ def _simulate(options: argparse.Namespace, seeds: list[int], play: Play) -> int:
         if traced:
             _say(_trace(run))
         if run.bad:
-            for line in describe(run, again):
+            for line in describe(run, _again(options)):
                 _say(line)
         progress.tick(so_far)
 

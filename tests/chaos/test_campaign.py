@@ -255,10 +255,12 @@ def test_good_seeds_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_violation_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seeds", "12..13", "--profile", "three", "--jobs", "1") == 1
+    kind = ("--profile", "three", "--seconds", "5", "--clients", "2", "--workloads", "locks,rings")
+    assert run("--seeds", "12..13", "--jobs", "1", *kind) == 1
     out = capsys.readouterr().out
     assert "seed 13 (three), at 3.250 s: leases: a lease ended early" in out
-    assert "--seeds 13..13 --profile three" in out
+    assert f"simulate --seeds 13..13 {' '.join(kind)}\n" in out
+    assert f"simulate --explain 13 {' '.join(kind)}\n" in out
 
 
 def test_a_single_seed_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,6 +299,8 @@ def test_a_story_is_handed_on(tmp_path: Path) -> None:
         (("--seeds", "1", "--seconds", "0"), "not between"),
         (("--seeds", "1", "--seconds", "nan"), "not between"),
         (("--seeds", "1", "--out", "page.html"), "--out goes with --explain"),
+        (("--seeds", "1", "--clients", "0"), "not between"),
+        (("--seeds", "1", "--workloads", "locks,sleep"), "sleep"),
     ],
 )
 def test_what_cannot_be_is_refused_with_64(
