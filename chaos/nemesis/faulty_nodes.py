@@ -1,0 +1,96 @@
+"""Nodes of a run that are started under `chaos.nemesis.faulty`, and the words they end with."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from chaos.nemesis.fault import CannotInject, Fault, NotReached, Site
+from chaos.nemesis.faulty_control import Control
+from cluster.member import last_line
+
+PRODUCT = ["-m", "raftcoord"]
+"""The end of a program that runs the product's own command line."""
+
+
+def wrap(site: Site) -> None:
+    """Have all nodes start under `faulty` from now on, each with a control of its own.
+
+    Raises CannotInject where the nodes run another program than the product's.
+    """
+    for node, launch in site.nodes.launch.items():
+        file = _file(site, node)
+        if file.exists():
+            continue
+        if launch.program[-2:] != PRODUCT:
+            program = " ".join(launch.program)
+            raise CannotInject(f"faults of the disk and clock need raftcoord, not `{program}`")
+        file.parent.mkdir(exist_ok=True)
+        Control(file, create=True)
+        words = ["-m", "chaos.nemesis.faulty", "--control", str(file), "--"]
+        launch.program = [*launch.program[:-2], *words]
+
+
+def control_of(site: Site, node: str) -> Control:
+    """The control of a node that was wrapped."""
+    return _opened(_file(site, node))
+
+
+def _file(site: Site, node: str) -> Path:
+    return site.folder / "faulty" / node
+
+
+@cache
+def _opened(file: Path) -> Control:
+    return Control(file)
+
+
+def add_flags(site: Site, **flags: int) -> None:
+    """Start nodes with these flags of `serve`, where they do not have them yet."""
+    for launch in site.nodes.launch.values():
+        for name, value in flags.items():
+            flag = f"--{name.replace('_', '-')}"
+            if flag not in launch.flags:
+                launch.flags += [flag, str(value)]
+
+
+class FaultyFault(Fault):
+    """A fault of one node that runs under `faulty`."""
+
+    @classmethod
+    def prepare(cls, site: Site) -> None:
+        """Wrap the nodes."""
+        wrap(site)
+
+    @property
+    def node(self) -> str:
+        """The one that is hit."""
+        return self.nodes[0]
+
+    @property
+    def control(self) -> Control:
+        """What its disk and clock obey."""
+        return control_of(self.site, self.node)
+
+    def stop(self) -> None:
+        """No fault any more; a node that ended starts again."""
+        self.control.clear()
+        if not self.site.nodes.running(self.node):
+            self.site.nodes.start(self.node)
+
+    def choose(self, *, leader: float) -> str:
+        """Hit one node: the leader with that probability, else a follower."""
+        node = self.leader() if self.random.random() < leader else self.follower()
+        self.nodes = (node,)
+        return node
+
+    def until_ended(self, *reasons: str) -> None:
+        """Wait until the node's process ended by itself, and check its last words.
+
+        Raises NotReached where it does not end, or says none of `reasons`.
+        """
+        node = self.node
+        self.site.wait(lambda: not self.site.nodes.running(node), f"{node} did not end")
+        said = last_line(self.site.nodes.place(node).log)
+        if not any(reason in said for reason in reasons):
+            raise NotReached(f"{node} ended, but said: {said}")
