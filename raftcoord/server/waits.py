@@ -37,7 +37,8 @@ class AcquireWait:
     """One acquire, from its request to its answer.
 
     told: called once with the answer, unless it was abandoned before. queued: the machine has it
-    in a queue. abandoned: its caller went away. ended: its answer, once there is one.
+    in a queue. abandoned: its caller went away. taken_back: only the outcome of its cancel answers
+    it. ended: its answer, once there is one.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class AcquireWait:
         "queued",
         "seq",
         "submission",
+        "taken_back",
         "timer",
         "told",
     )
@@ -58,6 +60,7 @@ class AcquireWait:
         self.told = told
         self.queued = False
         self.abandoned = False
+        self.taken_back = False
         self.ended: Ended | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.submission: Submission = owner.submissions.prepare(command, self._outcome, timeout)
@@ -190,13 +193,15 @@ class AcquireWaits:
                 request.boot == self.submissions.boot
             ):
                 wait = self._waits.get(request.seq)
-                if wait is not None:
+                if wait is not None and not wait.taken_back:
                     self.finish(wait, ended)
 
     def look_up(self, revision: int) -> None:
         """Entries were passed over: find the waits that ended in them."""
         for wait in list(self._waits.values()):
-            if wait.queued and (ended := self._found(wait, revision)) is not None:
+            if not wait.queued or wait.taken_back:
+                continue
+            if (ended := self._found(wait, revision)) is not None:
                 self.finish(wait, ended)
 
     def _found(self, wait: AcquireWait, revision: int) -> Ended | None:
@@ -229,7 +234,11 @@ class AcquireWaits:
                 self.take_back(wait)
 
     def take_back(self, wait: AcquireWait) -> None:
-        """End a wait because this node stops."""
+        """End a wait because this node stops.
+
+        A grant that comes in front of the cancel is given back by it, so it is no answer.
+        """
+        wait.taken_back = True
 
         def told(ended: Ended) -> None:
             error: RaftcoordError

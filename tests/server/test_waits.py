@@ -287,6 +287,26 @@ async def test_a_node_that_stops_takes_its_waits_back() -> None:
         assert house.machine.locks.get("a").queue == 0
 
 
+@pytest.mark.parametrize("passed_over", [False, True])
+@in_loop
+async def test_a_grant_in_front_of_the_taking_back_is_no_answer(passed_over: bool) -> None:
+    async with served() as house:
+        await house.acquire("a", "w1")
+        task = await waiting(house, "w2")
+        house.node.hold()
+        house.gateway.close()
+        if passed_over:
+            house.node.on_applied = lambda index, applied: None
+        house.node.append(_release())
+        assert [holder.owner for holder in house.machine.locks.get("a").holders] == ["w2"]
+        if passed_over:
+            house.gateway.resync()
+        house.node.let_go()
+        reply = await task
+        assert (reply.status, reply.json()["reason"]) == (503, "stopping")
+        assert house.machine.locks.get("a").holders == ()
+
+
 @in_loop
 async def test_an_answer_that_is_not_read_any_more_is_given_back() -> None:
     async with served() as house:
