@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING
 from chaos.simulation.pool import cores
 
 if TYPE_CHECKING:
-    from chaos.mutation.hunt import Finding, Hunt
+    from chaos.mutation.hunt import Finding, Hunt, Play
 
 USAGE = 64
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `mutate` to the commands."""
+def register(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], play: Play | None = None
+) -> None:
+    """Add `mutate` to the commands.
+
+    Args:
+        play: plays one run, for tests; a function at the top of a module.
+    """
     parser = commands.add_parser(
         "mutate",
         help="put faults into the product's code, one at a time, and see each of them caught",
@@ -29,13 +35,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--seeds", type=int, metavar="N", help="give each mutation so many seeds")
     parser.add_argument("--jobs", type=int, default=cores(), help="processes (default %(default)s)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to this page")
-    parser.set_defaults(go=_go)
+    parser.set_defaults(go=lambda options: _go(options, play))
 
 
-def _go(options: argparse.Namespace) -> int:
+def _go(options: argparse.Namespace, play: Play | None) -> int:
     """Raises OSError where the page cannot be written."""
+    from chaos.mutation import hunt
     from chaos.mutation.catalogue import MUTATIONS
-    from chaos.mutation.hunt import Hunt
 
     unknown = [name for name in options.only or () if name not in MUTATIONS]
     if unknown:
@@ -50,7 +56,8 @@ def _go(options: argparse.Namespace) -> int:
         for mutation in chosen:
             _say(f"{mutation.name:42} {mutation.room:14} {mutation.breaks}")
         return 0
-    return _hunt(Hunt(chosen, options.jobs, most=options.seeds), options.write)
+    game = hunt.Hunt(chosen, options.jobs, most=options.seeds, play=play or hunt.play)
+    return _hunt(game, options.write)
 
 
 def _refuse(sentence: str) -> int:

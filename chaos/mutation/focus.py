@@ -56,6 +56,12 @@ DISKS: dict[str, Any] = {
     "faults": {"failed_sync": 4, "power_cut": 2, "power_cut_of_all": 1, "kill": 1, "snapshot": 1},
 }
 
+FLIPS: dict[str, Any] = {
+    **_SHORT,
+    "load": 80.0,
+    "faults": {"flip_entry": 4, "flip_journal": 1, "flip_snapshot": 4, "snapshot": 2, "kill": 1},
+}
+
 RESETS: dict[str, Any] = {
     **_SHORT,
     "faults": {"reset": 4, "storm": 2, "loss_with_reset": 2, "split": 1},
@@ -63,9 +69,34 @@ RESETS: dict[str, Any] = {
 
 LATE: dict[str, Any] = {
     **_SHORT,
-    "faults": {"slow_link": 3, "reset": 3, "storm": 2, "wipe": 1, "kill_leader": 1},
+    "load": 80.0,
+    "faults": {"late_bytes": 8, "wipe": 2, "kill_leader": 1, "transfer": 1, "isolate_leader": 1},
 }
 
-GARBAGE: dict[str, Any] = {**_SHORT, "faults": {"reset": 1}}
+GARBAGE: dict[str, Any] = {
+    **_SHORT,
+    "load": 80.0,
+    "faults": {"damaged_segment": 6, "garbage": 2, "reset": 1},
+}
 
-MEMBERS: dict[str, Any] = {**_SHORT, "faults": {"wipe": 2, "kill_leader": 2, "split": 2}}
+RIVALS: dict[str, Any] = {
+    **_SHORT,
+    "pause": 0.3,
+    "faults": {"kill_leader": 4, "slow_link": 4, "slow_network": 2, "kill": 2, "drift": 1},
+}
+"""Members that campaign at the same time, and hear of each other late."""
+
+MEMBERS: dict[str, Any] = {
+    **_SHORT,
+    "seconds": 15.0,
+    "faults": {
+        "add_member": 3,
+        "remove_member": 3,
+        "remove_leader": 2,
+        "replace_member": 2,
+        "isolate_leader": 3,
+        "split": 3,
+        "kill_leader": 2,
+        "wipe": 1,
+    },
+}

@@ -93,7 +93,7 @@ def _owner(where: str) -> tuple[Any, str]:
     *outer, name = path.split(".")
     for part in outer:
         owner = getattr(owner, part, None)
-    if name not in vars(owner):
+    if name not in getattr(owner, "__dict__", ()):
         raise CannotPatch(f"there is no {where}")
     return owner, name
 

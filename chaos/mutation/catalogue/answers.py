@@ -137,8 +137,8 @@ MUTATIONS = (
                 "    if not self.unsure and",
             ),
         ),
-        within=10,
-        focus=KILLS,
+        within=20,
+        focus=CUTS,
     ),
     Mutation(
         "grant-not-told",

@@ -1,6 +1,6 @@
 """Faults in who may lead."""
 
-from chaos.mutation.focus import CUTS, KILLS, WIPES
+from chaos.mutation.focus import CUTS, KILLS, RIVALS, WIPES
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -16,7 +16,9 @@ MUTATIONS = (
                 "True",
             ),
         ),
-        focus=KILLS,
+        focus=RIVALS,
+        within=20,
+        base="five",
     ),
     Mutation(
         "vote-forgotten",
@@ -29,8 +31,8 @@ MUTATIONS = (
                 "self.voted_for = node.id",
             ),
         ),
-        within=20,
-        focus=KILLS,
+        within=30,
+        focus=RIVALS,
     ),
     Mutation(
         "term-not-persisted",
@@ -54,6 +56,7 @@ MUTATIONS = (
             Edit("consensus.elections:grants_pre_vote", " and theirs >= mine", ""),
         ),
         focus=CUTS,
+        within=20,
     ),
     Mutation(
         "quorum-one-short",
@@ -79,8 +82,8 @@ MUTATIONS = (
                 "self.role == CANDIDATE",
             ),
         ),
-        within=20,
-        focus=CUTS,
+        within=30,
+        focus={**RIVALS, "faults": {**RIVALS["faults"], "late_bytes": 4}},
     ),
     Mutation(
         "deposed-leader-keeps-answering",

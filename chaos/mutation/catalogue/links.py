@@ -29,8 +29,8 @@ MUTATIONS = (
                 "rest = b''",
             ),
         ),
-        within=10,
-        focus=RESETS,
+        within=20,
+        focus={**RESETS, "load": 100.0, "faults": {"narrow_link": 4, "slow_network": 1, "kill": 1}},
     ),
     Mutation(
         "old-connection-delivers",

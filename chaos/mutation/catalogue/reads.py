@@ -16,7 +16,7 @@ MUTATIONS = (
                 "if False:",
             ),
         ),
-        within=10,
+        within=20,
         focus=CUTS,
     ),
     Mutation(

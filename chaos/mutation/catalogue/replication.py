@@ -1,6 +1,6 @@
 """Faults in what is copied, counted and committed."""
 
-from chaos.mutation.focus import CUTS, KILLS, POWER
+from chaos.mutation.focus import CUTS, LATE, POWER
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -37,7 +37,7 @@ MUTATIONS = (
             ),
         ),
         within=60,
-        focus=CUTS,
+        focus=LATE,
     ),
     Mutation(
         "commit-of-an-older-term",
@@ -51,7 +51,7 @@ MUTATIONS = (
             ),
         ),
         within=60,
-        focus=KILLS,
+        focus={**CUTS, "pause": 0.25},
     ),
     Mutation(
         "commit-by-one-copy",
@@ -173,7 +173,7 @@ MUTATIONS = (
                 "cut: list[int] = []",
             ),
         ),
-        within=10,
+        within=20,
         focus=CUTS,
     ),
     Mutation(

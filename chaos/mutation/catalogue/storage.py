@@ -1,6 +1,6 @@
 """Faults in what a member writes down and reads again."""
 
-from chaos.mutation.focus import DISKS, KILLS, POWER, SNAPSHOTS
+from chaos.mutation.focus import DISKS, FLIPS, KILLS, MEMBERS, POWER, SNAPSHOTS
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -44,7 +44,7 @@ MUTATIONS = (
             ),
         ),
         within=20,
-        focus=DISKS,
+        focus=FLIPS,
     ),
     Mutation(
         "lost-end-not-noticed",
@@ -58,7 +58,7 @@ MUTATIONS = (
             ),
         ),
         within=60,
-        focus=DISKS,
+        focus=FLIPS,
     ),
     Mutation(
         "boot-not-counted",
@@ -128,8 +128,9 @@ MUTATIONS = (
                 "",
             ),
         ),
-        within=10,
-        focus=SNAPSHOTS,
+        within=20,
+        focus={**MEMBERS, "faults": {**MEMBERS["faults"], "snapshot": 6, "kill_for_long": 3}},
+        base="five",
     ),
     Mutation(
         "snapshot-without-its-state",
@@ -197,7 +198,7 @@ MUTATIONS = (
             ),
         ),
         within=30,
-        focus=DISKS,
+        focus=FLIPS,
     ),
     Mutation(
         "log-cut-before-its-snapshot",
@@ -221,6 +222,6 @@ MUTATIONS = (
             ),
         ),
         within=60,
-        focus=SNAPSHOTS,
+        focus={**SNAPSHOTS, "sync": (0.02, 0.2)},
     ),
 )
