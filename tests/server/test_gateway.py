@@ -159,11 +159,16 @@ async def test_a_late_outcome_of_a_caller_that_was_told_changes_nothing() -> Non
 @in_loop
 async def test_low_is_the_lowest_number_without_an_answer() -> None:
     gateway, node = opened()
-    node.faults.extend(["lost", "lost"])
+    node.hold()
     first = asyncio.create_task(gateway.submit(OpenSession(2_000)))
     await until(lambda: node.proposed == 1)
+    assert node.held is not None
+    lost = node.held.pop()
+    node.let_go()
     for _ in range(3):
         await gateway.submit(OpenSession(2_000))
+    node.faults.append("lost")
+    lost()
     await first
     await gateway.submit(OpenSession(2_000))
     envelopes = [decode(entry) for entry in node.entries]
