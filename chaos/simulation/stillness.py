@@ -22,7 +22,7 @@ def stillness(time: Callable[[], float]) -> Iterator[None]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        with _no_logs(), _date_of(time), _tasks_of_the_loop():
+        with _no_logs(), _date_of(time), _no_phrases(), _tasks_of_the_loop():
             yield
     finally:
         if collects:
@@ -61,6 +61,17 @@ def _date_of(time: Callable[[], float]) -> Iterator[None]:
         yield
     finally:
         answers._date = real
+
+
+@contextmanager
+def _no_phrases() -> Iterator[None]:
+    """The words behind a status are Python's, and another one's are others."""
+    real = answers._STATUS_LINES
+    answers._STATUS_LINES = {status: b"HTTP/1.1 %d \r\n" % status for status in real}
+    try:
+        yield
+    finally:
+        answers._STATUS_LINES = real
 
 
 @contextmanager
