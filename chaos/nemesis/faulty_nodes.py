@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from functools import cache
 from pathlib import Path
 
 from chaos.nemesis.fault import CannotInject, Fault, NotReached, Site
 from chaos.nemesis.faulty_control import Control
 from cluster.member import last_line
+from cluster.up import PROGRAM
 
 PRODUCT = ["-m", "raftcoord"]
 """The end of a program that runs the product's own command line."""
@@ -54,8 +57,21 @@ def add_flags(site: Site, **flags: int) -> None:
                 launch.flags += [flag, str(value)]
 
 
+def other_program() -> str | None:
+    """Why the nodes cannot be wrapped: they run another program than the product's."""
+    program = shlex.split(os.environ.get(PROGRAM, ""))
+    if not program or program[-2:] == PRODUCT:
+        return None
+    return f"{PROGRAM} names another program than the product's"
+
+
 class FaultyFault(Fault):
     """A fault of one node that runs under `faulty`."""
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be done with these nodes."""
+        return other_program()
 
     @classmethod
     def prepare(cls, site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chaos.nemesis.callers import KillClient, PauseClient
+from chaos.nemesis.clocks import CLOCKS
 from chaos.nemesis.cuts import (
     CutPair,
     DeafLeader,
@@ -16,6 +17,7 @@ from chaos.nemesis.cuts import (
     ReconnectStorm,
     SlowLinks,
 )
+from chaos.nemesis.disks import DISKS
 from chaos.nemesis.fault import Fault
 from chaos.nemesis.kills import KillAll, KillFollower, KillLeader, RollingRestart, WipedNode
 from chaos.nemesis.pauses import PauseAll, PauseFollower, PauseLeader
@@ -42,6 +44,8 @@ FAULTS: dict[str, type[Fault]] = {
         WipedNode,
         KillClient,
         PauseClient,
+        *DISKS,
+        *CLOCKS,
     )
 }
 ALL = "all"

@@ -16,7 +16,7 @@ from chaos.nemesis.disks.small import save
 from chaos.nemesis.disks.syncs import SEGMENT, FailedSync, FullDisk, SlowSync
 from chaos.nemesis.fault import Site
 from chaos.nemesis.faulty_control import JOURNAL, Control
-from chaos.nemesis.faulty_nodes import FaultyFault, add_flags
+from chaos.nemesis.faulty_nodes import FaultyFault, add_flags, other_program
 from chaos.nemesis.fuse import mounting
 
 UNDER_WAY = 0.5
@@ -57,7 +57,7 @@ def cut_power(site: Site, node: str, seed: int) -> str:
     if not is_on(site, node):
         return f"{node} lies elsewhere"
     _, lost = _helpers[_folder(site)].ask(f"cut {node} {seed}").split()
-    return f"{node} lost {lost} bytes"
+    return f"{node} lost {lost} pages or names"
 
 
 def is_on(site: Site, node: str) -> bool:
@@ -77,7 +77,7 @@ class _OnFuse(FaultyFault):
     @classmethod
     def missing(cls) -> str | None:
         """Why there is no FUSE here."""
-        return mounting.missing()
+        return other_program() or mounting.missing()
 
     @classmethod
     def prepare(cls, site: Site) -> None:

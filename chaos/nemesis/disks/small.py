@@ -16,7 +16,7 @@ from chaos.nemesis.disks.damage import FEW_ENTRIES, SNAPSHOT_EVERY
 from chaos.nemesis.disks.helper import Helper
 from chaos.nemesis.disks.syncs import SEGMENT
 from chaos.nemesis.fault import Fault, Site
-from chaos.nemesis.faulty_nodes import add_flags
+from chaos.nemesis.faulty_nodes import add_flags, other_program
 from chaos.nemesis.fuse import mounting
 
 SIZE = 64 << 20
@@ -44,6 +44,11 @@ class FullTmpfs(Fault):
     needs = "root"
     takes = True
     spans = ((1.0, 2.5), (2.5, 6.0))
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be done here."""
+        return other_program() or super().missing()
 
     @classmethod
     def prepare(cls, site: Site) -> None:

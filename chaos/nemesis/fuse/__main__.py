@@ -1,8 +1,8 @@
 """The process of a file system: `python3 -m chaos.nemesis.fuse FOLDER --controls FOLDER`.
 
 It says `ready` when it is attached. It takes lines on its standard input: `cut DISK SEED`, to which
-it answers `cut BYTES`. At the end of the input it detaches and ends, so that it never outlives who
-started it.
+it answers `cut COUNT`, the pages and names that were lost. At the end of the input it detaches and
+ends, so that it never outlives who started it.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Inode(ABC):
 
     @abstractmethod
     def lose_power(self, random: Random) -> int:
-        """Be what a power cut leaves; how many bytes and names were lost."""
+        """Be what a power cut leaves; how many pages and names were lost."""
 
 
 class File(Inode):
@@ -104,7 +104,7 @@ class File(Inode):
             if random.random() < 0.5 and page * PAGE < len(self.durable):
                 self._put(page)
             else:
-                lost += PAGE
+                lost += 1
         self.cached = bytearray(self.durable)
         self._dirty.clear()
         self._resized = False
