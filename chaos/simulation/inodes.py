@@ -3,6 +3,8 @@
 from random import Random
 
 SECTOR = 512
+SCATTERED = 0.3
+"""How often a power cut leaves any sectors of what was not synced, and not a prefix."""
 
 
 class Write:
@@ -92,11 +94,18 @@ class Inode:
         self.unsynced.clear()
 
     def lose_power(self, rng: Random) -> None:
-        """A prefix of what was not synced reached the platter, perhaps a torn write behind it."""
+        """A prefix of what was not synced reached the platter, perhaps a torn write behind it.
+
+        Or some sectors of each of them: a kernel writes dirty pages back in any order.
+        """
         kept = rng.randint(0, len(self.unsynced))
+        scattered = kept < len(self.unsynced) and rng.random() < SCATTERED
         for operation in self.unsynced[:kept]:
-            operation.apply(self.durable)
-        if kept < len(self.unsynced):
-            self.unsynced[kept].tear(self.durable, rng)
+            if scattered:
+                operation.tear(self.durable, rng)
+            else:
+                operation.apply(self.durable)
+        for operation in self.unsynced[kept:] if scattered else self.unsynced[kept : kept + 1]:
+            operation.tear(self.durable, rng)
         self.unsynced.clear()
         self.cached = self.durable.copy()

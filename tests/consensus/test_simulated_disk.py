@@ -1,6 +1,7 @@
 """The simulated disk: what it forgets, and that it fails when told to."""
 
 import errno
+from collections import Counter
 from random import Random
 
 import pytest
@@ -35,17 +36,19 @@ def test_a_power_cut_keeps_what_was_synced() -> None:
         assert disk.content("file") in (b"abc", b"xyz")
 
 
-def test_unsynced_writes_stay_as_a_prefix() -> None:
-    seen = set()
-    for seed in range(60):
+def test_unsynced_writes_stay_as_a_prefix_or_here_and_there() -> None:
+    seen = Counter()
+    for seed in range(400):
         disk = disk_with(b"0000", synced=True)
         file = disk.open("file")
         for at in range(4):
             file.seek(at)
             file.write(b"1")
         disk.crash(Random(seed), power=True)
-        seen.add(disk.content("file"))
-    assert seen == {b"0000", b"1000", b"1100", b"1110", b"1111"}
+        seen[disk.content("file")] += 1
+    prefixes = {b"0000", b"1000", b"1100", b"1110", b"1111"}
+    assert len(seen) == 16
+    assert 200 < sum(seen[prefix] for prefix in prefixes) < 380
 
 
 def test_a_write_is_torn_at_sectors() -> None:
