@@ -11,7 +11,7 @@ from chaos.history import SECOND, History, Outcome
 from chaos.report.paper import document, number, resource, say, seconds, tag
 from chaos.report.series import Series, measure
 from chaos.report.spans import Span, spans
-from chaos.report.tables import counts_table, windows_table, words_list
+from chaos.report.tables import counts_table, table, windows_table, words_list
 from chaos.report.timeline import picture
 from chaos.report.violations import violations
 from chaos.report.windows import Summary, summaries
@@ -43,6 +43,7 @@ def page(history: History, verdict: Verdict, words: Mapping[str, object]) -> str
         _head(history, verdict, series, found),
         _tiles(verdict, series, found, fallen),
         _section("Violations", *cards, class_="bad") if cards else "",
+        _section("Undecided", *_undecided(verdict)) if verdict.undecided else "",
         _section("Timeline", _above(found), _figure(history, series, found)),
         _section(
             "How long nothing was accepted",
@@ -71,11 +72,7 @@ def _verdict(verdict: Verdict) -> str:
 
 def _head(history: History, verdict: Verdict, series: Series, found: list[Span]) -> str:
     class_ = "good" if verdict.good else "bad"
-    judges = [
-        tag("li", say(name), tag("b", str(len(broken))) if broken else "",
-            class_="bad" if broken else "good")
-        for name, broken in verdict.violations.items()
-    ]  # fmt: skip
+    judges = [_judge(name, len(broken), verdict) for name, broken in verdict.violations.items()]
     faults = [span for span in found if span.sort != "start"]
     kinds = len({span.name for span in faults})
     nodes = f"{len(history.nodes)} nodes, " if history.nodes else ""
@@ -89,6 +86,22 @@ def _head(history: History, verdict: Verdict, series: Series, found: list[Span])
         tag("p", say(sentence)),
         tag("ul", *judges, class_="judges"),
     )
+
+
+def _judge(name: str, broken: int, verdict: Verdict) -> str:
+    count = broken or len(verdict.undecided.get(name, ()))
+    class_ = "bad" if broken else "open" if count else "good"
+    return tag("li", say(name), tag("b", str(count)) if count else "", class_=class_)
+
+
+def _undecided(verdict: Verdict) -> list[str]:
+    words = "What a judge could not tell within its bound; it counts neither way."
+    rows = [
+        (tag("th", say(name), scope="row"), say(said.of), say(said.text))
+        for name, found in verdict.undecided.items()
+        for said in found
+    ]
+    return [tag("p", words, class_="note"), table(("judge", "of", "why"), rows)]
 
 
 def _tiles(verdict: Verdict, series: Series, found: list[Span], fallen: list[Summary]) -> str:

@@ -8,9 +8,8 @@ it to load anything.
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 
-_HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -29,7 +28,7 @@ def tag(name: str, *children: str, **attributes: object) -> str:
     return f"<{name}{shown}>{''.join(children)}</{name}>"
 
 
-_EMPTY = frozenset(("rect", "path", "line", "circle", "use", "meta", "br"))
+_EMPTY = frozenset(("rect", "path", "line", "circle", "input"))
 
 
 def _plain(value: object) -> str:
@@ -66,9 +65,9 @@ def seconds(value: float) -> str:
     return f"{hours} h {minutes:02} min"
 
 
-def resource(file: str) -> str:
-    """A style sheet or script of this package."""
-    return (_HERE / file).read_text(encoding="utf-8")
+def resource(file: str, package: str = "chaos.report") -> str:
+    """A style sheet or script of a package."""
+    return files(package).joinpath(file).read_text(encoding="utf-8")
 
 
 def document(title: str, body: str, style: str, script: str) -> str:

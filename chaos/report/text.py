@@ -30,6 +30,10 @@ def report(history: History, verdict: Verdict) -> Iterator[str]:
             yield ""
             yield f"VIOLATION ({name}) {violation.rule}: {violation.text}"
             yield from _piece(history, violation)
+    for name, unknown in verdict.undecided.items():
+        yield ""
+        for said in unknown:
+            yield f"UNDECIDED ({name}) {said.of}: {said.text}"
     yield ""
     found = sum(map(len, verdict.violations.values()))
     judges = ", ".join(verdict.violations)

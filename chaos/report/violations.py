@@ -23,14 +23,15 @@ def violations(history: History, verdict: Verdict) -> Iterator[str]:
     for judge, found in verdict.violations.items():
         for violation in found:
             number += 1
-            shown = _piece(history, violation) if number <= SHOWN else ""
+            shown = piece_table(history, violation) if number <= SHOWN else ""
             head = tag("h3", say(violation.rule), tag("small", f"judge: {say(judge)}"))
             yield tag(
                 "article", head, tag("p", say(violation.text)), shown, id=f"violation-{number}"
             )
 
 
-def _piece(history: History, violation: Violation) -> str:
+def piece_table(history: History, violation: Violation) -> str:
+    """The piece of history that shows it; nothing where the violation names none."""
     items = piece(history, violation)
     if not items:
         return ""
