@@ -1,12 +1,13 @@
 """Clocks that are wrong.
 
 A node decides by its monotonic clock alone. It may be up to one in a hundred fast or slow, as far
-as the judges allow (`chaos.checkers.lives.RATE_ERROR`), and one that jumps ahead, as after the
-machine was suspended, must neither make a follower lead nor a lease end. The wall clock decides
-nothing.
+as the judges allow (`chaos.checkers.clocks`), and one that jumps ahead, as after the
+machine was suspended, must not make a follower lead. The wall clock decides nothing.
 """
 
 from __future__ import annotations
+
+import time
 
 from chaos.nemesis.faulty_nodes import FaultyFault, control_of
 
@@ -47,21 +48,23 @@ class SlowClock(FastClock):
 
 
 class ClockJump(FaultyFault):
-    """A follower's monotonic clock jumps ahead.
+    """A node's monotonic clock jumps ahead.
 
-    Of a leader it would be time that the cluster believes in, up to half a second a reading
-    (`raftcoord.consensus.clock`), which the judges of leases cannot know.
+    A follower must not make an election of it. Of a leader the cluster believes half a second at
+    most (`raftcoord.consensus.clock`), which the judges of leases know (`chaos.checkers.clocks`).
     """
 
     name = "clock-jump"
-    about = "the clock of a follower jumps ahead by up to 20 s"
+    about = "the clock of one node jumps ahead by up to 20 s"
     spans = ((0.2, 1.0),)
 
     def start(self) -> None:
         """Let it jump."""
-        self.choose(leader=0)
+        self.choose(leader=0.5)
         seconds = self.random.uniform(*JUMP)
         self.control.jump(seconds)
+        # Behind it: whatever is asked for later was stamped by the clock that had jumped.
+        self.at = time.monotonic_ns()
         self.detail = f"{seconds:.1f} s"
 
     def stop(self) -> None:
@@ -71,7 +74,7 @@ class ClockJump(FaultyFault):
 class WallClock(FaultyFault):
     """The wall clocks of all nodes are off, each by another time of up to a week."""
 
-    name = "clock-wall"
+    name = "wall-clock"
     about = "the wall clocks of all nodes are wrong by up to a week, each by its own"
     spans = ((0.5, 2.0), (2.0, 10.0))
 

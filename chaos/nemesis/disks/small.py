@@ -94,7 +94,7 @@ def save(folder: Path, to: Path) -> None:
 
 def main() -> int:
     """Attach, wait for the end of the input, detach; 74 where it cannot be attached."""
-    folder, size = Path(sys.argv[1]), int(sys.argv[2])
+    folder, size = Path(sys.argv[1]), sys.argv[2]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
