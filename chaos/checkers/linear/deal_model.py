@@ -150,10 +150,11 @@ def not_prepared(decide: Decide, forgotten: bool, latest: str | None, deal: Deal
 
 
 def decided_by_number(number: int, state: str, deal: Deal) -> States:
-    """The transaction of this id was decided so; it may be another than the latest of this key."""
+    """The transaction of this id, one of this key, was decided so."""
     known = _known(number, deal)
     if known is None:
-        return (deal,)
+        # One before the latest; or none yet.
+        return (deal,) if number <= deal.last else NOTHING
     if known.state == PREPARED:
         return (known._replace(state=state),)
     return (known,) if known.state == state else NOTHING
@@ -161,9 +162,10 @@ def decided_by_number(number: int, state: str, deal: Deal) -> States:
 
 def contrary_by_number(number: int, state: str, deal: Deal) -> States:
     """Deciding the transaction of this id was refused, because of the other decision."""
-    if deal.number != number:
-        return (deal,)
-    return NOTHING if deal.state in (PREPARED, state) else (deal,)
+    known = _known(number, deal)
+    if known is None:
+        return (deal,) if number <= deal.last else NOTHING
+    return NOTHING if known.state in (PREPARED, state) else (known,)
 
 
 def may_be_decided_by_number(number: int, state: str, deal: Deal) -> States:

@@ -32,7 +32,8 @@ class Lock(NamedTuple):
         token: of the grant; 0 where no answer has shown it yet.
         until: the grant does not end by itself before.
         ttl: seconds of its own lease, where it has one.
-        loose: its request has no known outcome, so that it may be taken back.
+        loose: its request has no known outcome, so that it may be taken back at any time; of its
+            lease nothing is said then.
     """
 
     last: int
@@ -96,11 +97,11 @@ def granted(
     return (lock,) if same else NOTHING
 
 
-def may_be_granted(owner: str, session: int | None, ttl: float | None, lock: Lock) -> States:
+def may_be_granted(owner: str, session: int | None, lock: Lock) -> States:
     """A request for a grant of which nobody heard."""
     if lock.owner is not None:
         return NOTHING
-    return (Lock(lock.last, owner, session, 0, 0, ttl, loose=True),)
+    return (Lock(lock.last, owner, session, loose=True),)
 
 
 def released(owner: str, session: int | None, token: int, lock: Lock) -> States:
@@ -138,12 +139,12 @@ class Lease(NamedTuple):
 
 
 def _extended(lease: Lease, lock: Lock) -> Lock:
+    if lock.loose:
+        return lock
     ttl = lock.ttl if lease.ttl is None else lease.ttl
     if ttl is not None and lease.shown is not None:
         # The session may be what the answer counts: its shorter life then.
         ttl = min(ttl, max(lease.shown, 0.0))
-    if lock.loose:
-        return lock._replace(ttl=ttl)
     until = lease.session_ends
     if ttl is not None:
         until = min(until, lease.clocks.surely_until(lease.begin, ttl))

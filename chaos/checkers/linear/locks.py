@@ -69,8 +69,7 @@ class _Reader:
         """An acquire."""
         owner, session, token = str(item.arguments["owner"]), session_of(item), token_of(item)
         if item.outcome == "unknown":
-            ttl = item.arguments.get("ttl")
-            return Step(item, partial(model.may_be_granted, owner, session, ttl), optional=True)
+            return _maybe_granted(item, owner, session)
         if not item.ok:
             return self._refused(name, item, Holder(owner, session, None))
         if token is None:
@@ -192,7 +191,7 @@ class _Reader:
         owner, token = SIMPLE + str(item.arguments["value"]), token_of(item)
         ttl = float(item.arguments["expire"])
         if item.outcome == "unknown":
-            return Step(item, partial(model.may_be_granted, owner, None, ttl), optional=True)
+            return _maybe_granted(item, owner, None)
         if not item.ok:
             return self._refused(name, item, Holder("", None, None))
         if token is None:
@@ -210,6 +209,11 @@ class _Reader:
         if item.slug == "not-holder":
             return Step(item, partial(model.not_unlocked, SIMPLE + str(item.arguments["value"])))
         return None
+
+
+def _maybe_granted(item: Operation, owner: str, session: int | None) -> Step[Lock]:
+    may: May = partial(model.may_be_granted, owner, session)
+    return Step(item, may, optional=True, alike=(owner, session))
 
 
 def _waits_until(item: Operation) -> int:

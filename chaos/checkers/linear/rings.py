@@ -111,6 +111,16 @@ def shown(said: int, members: frozenset[Member], ring: Ring) -> States:
     return (ring,) if (ring.version, ring.members) == (said, members) else NOTHING
 
 
+def leads_to(said: int, members: frozenset[Member], ring: Ring) -> bool:
+    """Whether there are versions enough for all that differs: each changes one member."""
+    if ring.version > said:
+        return False
+    different = ring.members ^ members
+    if len(different) <= said - ring.version:
+        return True
+    return len({member.id for member in different}) <= said - ring.version
+
+
 def at_version(said: int, ring: Ring) -> States:
     """The ring was listed with this version."""
     return (ring,) if ring.version == said else NOTHING
@@ -213,7 +223,8 @@ class _Reader:
         members = frozenset(
             Member(name, weight, sessions.get(name)) for name, weight in content.items()
         )
-        return Step(item, partial(shown, said, members), read=True, limit=said)
+        leads = partial(leads_to, said, members)
+        return Step(item, partial(shown, said, members), read=True, limit=said, leads=leads)
 
     def lookup(self, item: Operation) -> Step[Ring] | None:
         """A lookup of one key."""

@@ -57,8 +57,12 @@ class Step(Generic[S]):
     Args:
         may: state → the states it may lead to; none where the state does not explain its answer.
         optional: nobody heard what became of it.
-        read: it changes nothing, and was evaluated where its revision says.
+        read: it changes nothing. An answer of a read was evaluated where its revision says; a
+            refusal of one carries the revision of the moment in which it was sent.
         limit: the highest `level` of a state that explains it.
+        leads: whether a state can still become one that explains it, however the object goes on.
+        alike: optional steps of which this is equal do the same; the one that began first goes
+            first, for it can stand wherever the others can.
     """
 
     operation: Operation
@@ -66,6 +70,13 @@ class Step(Generic[S]):
     optional: bool = False
     read: bool = False
     limit: int = FOREVER
+    leads: Callable[[S], bool] | None = None
+    alike: Hashable = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it took effect where its revision says, and not before."""
+        return self.read and self.operation.ok
 
     @property
     def begin(self) -> int:
@@ -188,7 +199,7 @@ class _Search(Generic[S]):
         self._begins = [step.begin for step in self._steps]
         self._ends = [step.end for step in sure]
         self._by_end = sorted(range(len(sure)), key=self._ends.__getitem__)
-        floating = (at for at, step in enumerate(sure) if by == "time" or not step.read)
+        floating = (at for at, step in enumerate(sure) if by == "time" or not step.exact)
         self._by_begin = sorted(floating, key=self._begins.__getitem__)
         self._left = visits + len(given)
         self._visits = self._left
@@ -199,7 +210,23 @@ class _Search(Generic[S]):
         self._next_unheard = len(sure)
         self._begun: list[int] = []
         self._unheard: list[int] = []
+        self._spent: set[int] = set()
+        self._older = self._alike()
+        self._goals = [at for at, step in enumerate(sure) if step.leads is not None]
+        self._next_goal = 0
         self._narrowed = False
+
+    def _alike(self) -> dict[int, int]:
+        """Optional step → the one before it that does the same."""
+        older: dict[int, int] = {}
+        last: dict[Hashable, int] = {}
+        for number in range(self._count, len(self._steps)):
+            alike = self._steps[number].alike
+            if alike is not None:
+                if alike in last:
+                    older[number] = last[alike]
+                last[alike] = number
+        return older
 
     def run(self) -> Found[S]:
         kept: _Kept[S] = _Kept(self._passive)
@@ -230,6 +257,8 @@ class _Search(Generic[S]):
     def _pass(self, kept: _Kept[S], number: int) -> _Kept[S]:
         """The configurations in which this step, the next by place, has taken effect."""
         may, begin = self._steps[number].may, self._begins[number]
+        while self._next_goal < len(self._goals) and self._goals[self._next_goal] < number:
+            self._next_goal += 1
         following: _Kept[S] = _Kept(self._passive)
         for state, configurations in kept.by_state.items():
             for ahead, trail in configurations:
@@ -271,7 +300,7 @@ class _Search(Generic[S]):
         self, state: S, ahead: Ahead, trail: Trail, number: int, following: _Kept[S]
     ) -> None:
         """All ways in which other steps, and then this one, take effect from a configuration."""
-        step, level = self._steps[number], self._model.level
+        step = self._steps[number]
         seen: _Kept[S] = _Kept(self._passive)
         seen.add(state, ahead, trail)
         waiting = deque([(state, ahead, trail)])
@@ -286,19 +315,28 @@ class _Search(Generic[S]):
                 reached = step.may(state)
                 for after in reached:
                     behind = trail if after == state else (*trail, number)[-TRAIL:]
-                    following.add(after, ahead, behind)
+                    if self._leads(after, ahead, number):
+                        following.add(after, ahead, behind)
                 if len(reached) == 1 and reached[0] == state:
                     continue
-            for other, after in moves:
-                if level(after) <= step.limit:
-                    made = (after, ahead | {other}, (*trail, other)[-TRAIL:])
-                    if seen.add(*made):
-                        waiting.append(made)
+            made = [(after, ahead | {other}, (*trail, other)[-TRAIL:]) for other, after in moves]
             for moment, after in self._model.alone(state):
-                if moment <= bound and level(after) <= step.limit:
-                    made = (after, ahead, trail)
-                    if seen.add(*made):
-                        waiting.append(made)
+                if moment <= bound:
+                    made.append((after, ahead, trail))
+            for item in made:
+                if self._leads(item[0], item[1], -1, step.limit) and seen.add(*item):
+                    waiting.append(item)
+
+    def _leads(self, state: S, ahead: Ahead, number: int, limit: int = FOREVER) -> bool:
+        """Whether the steps to come may be explained from this state, for all that is known: the
+        one with this limit, and the next goal, if that is not the step of this number."""
+        if self._model.level(state) > limit:
+            return False
+        if self._next_goal == len(self._goals):
+            return True
+        goal = self._goals[self._next_goal]
+        leads = self._steps[goal].leads
+        return goal == number or goal in ahead or leads is None or leads(state)
 
     def _settled(
         self, state: S, ahead: Ahead, number: int
@@ -314,6 +352,9 @@ class _Search(Generic[S]):
             still: list[int] = []
             for other in self._candidates(bound):
                 if other == number or other in ahead or self._begins[other] > bound:
+                    continue
+                older = self._older.get(other)
+                if older is not None and older not in ahead and older not in self._spent:
                     continue
                 reached = self._steps[other].may(state)
                 if other < self._count and len(reached) == 1 and reached[0] == state:
@@ -346,6 +387,7 @@ class _Search(Generic[S]):
         spent = {number for number in self._unheard if self._steps[number].limit < lowest}
         if not spent:
             return kept
+        self._spent |= spent
         self._unheard = [number for number in self._unheard if number not in spent]
         tidy: _Kept[S] = _Kept(self._passive)
         for state, configurations in kept.by_state.items():
