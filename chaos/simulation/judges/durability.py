@@ -32,7 +32,9 @@ class Durability(Observer):
         self._world: Any = None
         self._platters: dict[str, deque[Platter]] = {}
         self._running: set[str] = set()
-        self._configured = 0
+        self._newest = (0, 0)
+        self._known = 0
+        self._ahead = False
         self._forgotten = 0
 
     def began(self, world: Any) -> None:
@@ -43,10 +45,15 @@ class Durability(Observer):
         platters.appendleft(Platter(self._world.hosts[member].disk))
         self._running.add(member)
 
+    def wrote(self, time: float, member: str, operation: str, path: str, size: int) -> None:
+        if operation in ("sync", "sync_dir") and member in self._running:
+            self._platters[member][0].changed(operation)
+
     def stopped(self, time: float, member: str, life: int, why: str) -> None:
         """The last look at what this process made durable; a power cut may have added to it."""
         if member in self._running:
             self._running.discard(member)
+            self._platters[member][0].changed("sync_dir")
             self._platters[member][0].look()
 
     def read(self, entry: Entry) -> None:
@@ -54,7 +61,7 @@ class Durability(Observer):
         index, term = entry.number, entry.term
         if index == 0 or not self._platters:
             return
-        for member in sorted(self._running):
+        for member in self._running:
             self._platters[member][0].look()
         lacking = ""
         for configuration in self._possible(index):
@@ -76,8 +83,14 @@ class Durability(Observer):
         """By which voters it may have been counted: those of the last configuration that is
         applied, and of any that a log holds behind it (Ongaro's dissertation, §4.1)."""
         known = self._logs.configurations
-        applied = [at for at in known if at[0] <= index and self._logs.is_applied(*at)]
-        newest = max(applied, default=(0, 0))
+        newest = self._newest
+        if len(known) != self._known or self._ahead:
+            self._known = len(known)
+            applied = [at for at in known if at[0] <= index and self._logs.is_applied(*at)]
+            newest = self._newest = max(applied, default=(0, 0))
+            self._ahead = any(at[0] > newest[0] for at in known)
+        if not self._ahead:
+            return [known[newest]] if known else []
         return [known[at] for at in known if at == newest or at[0] > newest[0]]
 
     def _holders(self, configuration: Configuration, index: int, term: int) -> set[str]:

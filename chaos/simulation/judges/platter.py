@@ -39,7 +39,7 @@ class Platter:
         self._disk = disk
         self._folder = folder
         self._files: dict[int, Any] = {}
-        self._known: int | None = None
+        self._synced = self._listed = True
         self._number = 0
         self._offset = 0
         self._seed = 0
@@ -48,9 +48,20 @@ class Platter:
         """Whether the entry is durable here, as far as can be known."""
         return self.damaged or index <= self.covered or self.terms.get(index) == term
 
+    def changed(self, operation: str) -> None:
+        """The disk did something to it."""
+        if operation == "sync":
+            self._synced = True
+        elif operation == "sync_dir":
+            self._synced = self._listed = True
+
     def look(self) -> None:
         """Read what became durable since the last time."""
-        self._list()
+        if not self._synced:
+            return
+        if self._listed:
+            self._list()
+        self._synced = self._listed = False
         if self.incarnation is None and not self._begin():
             return
         while True:
@@ -61,7 +72,7 @@ class Platter:
             self._enter(*following)
 
     def _list(self) -> None:
-        """The files whose names are durable; looked for again only where some came or went."""
+        """The files whose names are durable."""
         names = self._disk._durable_names
         prefix = f"{self._folder}/journal/"
         self._files = {
@@ -102,7 +113,7 @@ class Platter:
     def _following(self) -> tuple[int, Header, int] | None:
         """The file that says it comes behind the end of this one."""
         later = [number for number in self._files if number > self._number]
-        for number in sorted(later):
+        for number in sorted(later) if later else ():
             found = self._header(number)
             if found is not None and found[0].previous == self._number:
                 return number, *found
