@@ -24,7 +24,7 @@ from chaos.checkers.lives import Life, lost, overlaps
 from chaos.checkers.order import Seen, falls
 from chaos.checkers.sessions import session_lives
 from chaos.checkers.violation import Violation, shown
-from chaos.history import History, Operation
+from chaos.history import FOREVER, History, Operation
 
 ROUNDING = 0.002
 """Seconds."""
@@ -161,8 +161,8 @@ def judge(history: History) -> Iterator[Violation]:
         yield from _one_at_a_time(grants)
         yield from _not_lost(grants)
         yield from _asked_for(grants, asked)
-    for requests in asked.values():
-        yield from _lease_as_asked(requests)
+    for acquires in asked.values():
+        yield from _lease_as_asked(acquires)
 
 
 def _tokens(grants: Grants) -> Iterator[Violation]:
@@ -226,29 +226,55 @@ def _among(holders: list[Holder], token: int, known: Iterable[tuple[str, int | N
     )
 
 
-Asked = dict[tuple[str, str, int | None], list[Operation]]
+@dataclass(slots=True)
+class Asked:
+    """The acquires of one holder that may have been granted.
+
+    Args:
+        tokens: those that were answered. nameless: whether an answer came without one.
+        unheard: when the first began of which nobody heard.
+    """
+
+    requests: list[Operation] = field(default_factory=list)
+    tokens: set[int] = field(default_factory=set)
+    nameless: bool = False
+    unheard: int = FOREVER
+
+    def take(self, item: Operation) -> None:
+        """One more."""
+        self.requests.append(item)
+        token = token_of(item)
+        if not item.ok:
+            self.unheard = min(self.unheard, item.begin)
+        elif token is None:
+            self.nameless = True
+        else:
+            self.tokens.add(token)
+
+    def may_have(self, token: int, by: int) -> bool:
+        """Whether one of them can have been granted this token by then."""
+        return self.nameless or token in self.tokens or self.unheard <= by
 
 
-def _acquires(history: History) -> Asked:
+AskedBy = dict[tuple[str, str, int | None], Asked]
+
+
+def _acquires(history: History) -> AskedBy:
     """(lock, owner, session) → the acquires that may have been granted."""
-    asked: Asked = defaultdict(list)
+    asked: AskedBy = defaultdict(Asked)
     for item in history.of("lock.acquire", "simple.lock"):
         if item.sent:
             name = item.arguments["name" if item.kind == "lock.acquire" else "key"]
             owner = item.arguments["owner"] if item.kind == "lock.acquire" else SIMPLE_OWNER
-            asked[str(name), str(owner), session_of(item)].append(item)
+            asked[str(name), str(owner), session_of(item)].take(item)
     return asked
 
 
-def _asked_for(grants: Grants, asked: Asked) -> Iterator[Violation]:
+def _asked_for(grants: Grants, asked: AskedBy) -> Iterator[Violation]:
     for token, holders in grants.holders.items():
         for (owner, session), item in holders.items():
-            acquires = asked.get((grants.name, owner, session), [])
-            wanted = (
-                token_of(one) in (None, token) if one.ok else one.begin <= item.end
-                for one in acquires
-            )
-            if not any(wanted):
+            acquires = asked.get((grants.name, owner, session))
+            if acquires is None or not acquires.may_have(token, item.end):
                 text = (
                     f"{owner} (session {session}) holds lock {grants.name} with token {token},"
                     " but no request of theirs can have been granted it"
@@ -256,14 +282,13 @@ def _asked_for(grants: Grants, asked: Asked) -> Iterator[Violation]:
                 yield Violation("granted though refused", text, shown(item))
 
 
-def _lease_as_asked(requests: list[Operation]) -> Iterator[Violation]:
+def _lease_as_asked(acquires: Asked) -> Iterator[Violation]:
     """A grant's lease is as long as it was asked for; unless one whose answer nobody heard came
     first, and this one joined it."""
-    unheard = [item.begin for item in requests if not item.ok]
-    for item in requests:
+    for item in acquires.requests:
         asked, got = item.arguments.get("ttl"), item.answer.get("expires_in")
         if not item.ok or asked is None or got is None or session_of(item) is not None:
             continue
-        if got < asked - ROUNDING and not any(begin <= item.end for begin in unheard):
+        if got < asked - ROUNDING and acquires.unheard > item.end:
             text = f"a lease of {asked:g} s was asked for, {got:g} s were granted"
             yield Violation("lease too short", text, shown(item))

@@ -6,22 +6,23 @@ or from a change of unknown outcome, at any time after it was sent.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chaos.checkers.facts import ring_members, session_of, version_of
+from chaos.checkers.linear.ring_points import owners
 from chaos.checkers.lives import Life, lost
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.sessions import session_lives
 from chaos.checkers.violation import Violation, shown
 from chaos.history import History, Operation
-from raftcoord.hashring import HashRing
 
+VIRTUAL_NODES = 128
+"""The default; reads show another one."""
 Content = dict[str, float]
 """Member → weight."""
-RECKONED = 200
-"""Versions of a ring whose lookups are reckoned again; each costs some milliseconds."""
 OUT = None
 """What a member is that is not in the ring; else it is its weight."""
 
@@ -69,9 +70,6 @@ def rings_of(history: History) -> dict[str, Ring]:
                 ring.reads.append((item, version, content))
         elif version is not None and item.kind == "ring.lookup":
             ring.lookups.append((item, version, list(item.answer.get("members") or ())))
-    for ring in rings.values():
-        for changes in ring.changes.values():
-            changes.claims.sort(key=lambda claim: claim[0])
     return rings
 
 
@@ -118,50 +116,81 @@ def _one_content(ring: Ring) -> Iterator[Violation]:
             )
             text = f"version {version} of ring {ring.name} has two contents: {', '.join(differ)}"
             yield Violation("two contents of a version", text, shown(first, item))
-    rings: dict[int, HashRing] = {}
     for item, version, members in ring.lookups:
-        if version not in contents or (version not in rings and len(rings) >= RECKONED):
+        if version not in contents:
             continue
         first, content = contents[version]
-        if version not in rings:
-            rings[version] = HashRing(content, int(first.answer.get("virtual_nodes", 128)))
-        hash_ring = rings[version]
-        expected_members = hash_ring.lookup(item.arguments["key"], int(item.arguments["n"]))
+        key, count = str(item.arguments["key"]), int(item.arguments.get("n", 1))
+        nodes = int(first.answer.get("virtual_nodes", VIRTUAL_NODES))
+        expected_members = owners(content.items(), nodes, key, count)
         if members != expected_members:
             text = (
-                f"key {item.arguments['key']} of ring {ring.name} belongs to {members} in version"
-                f" {version}; by its members to {expected_members}"
+                f"key {key} of ring {ring.name} belongs to {members} in version {version};"
+                f" by its members to {expected_members}"
             )
             yield Violation("wrong lookup", text, shown(first, item))
 
 
 def _changes_stay(ring: Ring) -> Iterator[Violation]:
-    for member, changes in ring.changes.items():
-        versions = [version for version, _, _ in changes.claims]
-        for item, version, content in ring.reads:
-            at = bisect_right(versions, version) - 1
-            shows = content.get(member, OUT)
-            expected = changes.claims[at][1] if at >= 0 else OUT
-            if shows == expected:
-                continue
-            if shows is OUT and changes.sessions:
-                continue
-            if any(sent.begin <= item.end and shows == into for sent, into in changes.floating):
-                continue
-            text = (
-                f"version {version} of ring {ring.name} shows {member} {_said(shows)}, it should"
-                f" be {_said(expected)}"
-            )
-            claim = changes.claims[at][2] if at >= 0 else None
-            yield Violation("ring change lost", text, shown(claim, item))
-            break
-    known = set(ring.changes)
-    for item, version, content in ring.reads:
-        strangers = sorted(set(content) - known)
-        if strangers:
-            text = f"version {version} of ring {ring.name} has {strangers[0]}, which nobody put in"
-            yield Violation("member from nowhere", text, shown(item))
-            break
+    """In the order of versions, each read shows what the acknowledged changes up to it made."""
+    claims = sorted(
+        (
+            (version, member, into, item)
+            for member, changes in ring.changes.items()
+            for version, into, item in changes.claims
+        ),
+        key=lambda claim: claim[0],
+    )
+    expected: Content = {}
+    last: dict[str, Operation] = {}
+    told: set[str] = set()
+    at = 0
+    for item, version, content in sorted(ring.reads, key=lambda read: read[1]):
+        while at < len(claims) and claims[at][0] <= version:
+            _, member, into, claim = claims[at]
+            last[member] = claim
+            if into is OUT:
+                expected.pop(member, None)
+            else:
+                expected[member] = into
+            at += 1
+        if content == expected:
+            continue
+        for member in sorted(dict(content.items() ^ expected.items())):
+            shows, should = content.get(member, OUT), expected.get(member, OUT)
+            changes = ring.changes.get(member)
+            if changes is not None and shows is OUT and changes.sessions:
+                # It left with its session, and does not come back by itself.
+                del expected[member]
+            elif member not in told and not _explained(changes, shows, item):
+                told.add(member)
+                yield _lost_change(ring, version, member, shows, should, last.get(member), item)
+
+
+def _explained(changes: Changes | None, shows: float | None, item: Operation) -> bool:
+    """Whether a change of which nobody heard can have made it so."""
+    if changes is None:
+        return False
+    return any(sent.begin <= item.end and shows == into for sent, into in changes.floating)
+
+
+def _lost_change(
+    ring: Ring,
+    version: int,
+    member: str,
+    shows: float | None,
+    should: float | None,
+    claim: Operation | None,
+    item: Operation,
+) -> Violation:
+    if member not in ring.changes:
+        text = f"version {version} of ring {ring.name} has {member}, which nobody put in"
+        return Violation("member from nowhere", text, shown(item))
+    text = (
+        f"version {version} of ring {ring.name} shows {member} {_said(shows)}, it should be"
+        f" {_said(should)}"
+    )
+    return Violation("ring change lost", text, shown(claim, item))
 
 
 def _changes_once(ring: Ring) -> Iterator[Violation]:
@@ -182,6 +211,11 @@ def _said(weight: float | None) -> str:
 
 def _with_their_session(ring: Ring, sessions: dict[int, Life]) -> Iterator[Violation]:
     """A member is there while its session lives, and not after it."""
+    showing: dict[str, list[Operation]] = defaultdict(list)
+    for item, _, content in ring.reads:
+        for member in content:
+            showing[member].append(item)
+    begins = [item.begin for item, _, _ in ring.reads]
     for member, changes in ring.changes.items():
         joins = [claim for claim in changes.claims if claim[1] is not OUT]
         if len(joins) != 1 or len(changes.sessions) != 1 or changes.floating:
@@ -191,14 +225,17 @@ def _with_their_session(ring: Ring, sessions: dict[int, Life]) -> Iterator[Viola
             continue
         join = joins[0][2]
         leaves = [claim[2] for claim in changes.claims if claim[1] is OUT]
-        life = Life(f"member {member} of ring {ring.name}", [join], leaves[:], leaves[:])
+        alive = [join, *showing[member]]
+        life = Life(f"member {member} of ring {ring.name}", alive, leaves[:], leaves[:])
         life.parent = session
         # One whose session ran out stays until that is collected; a closed one takes it along.
         life.gone += [item for item in session.gone if item.kind == "session.close" and item.ok]
-        for item, _, content in ring.reads:
-            (life.alive if member in content else life.gone).append(item)
+        first, behind = bisect_left(begins, life.first()), bisect_right(begins, life.last())
+        life.gone += [
+            item for item, _, content in ring.reads[first:behind] if member not in content
+        ]
         for item in lost(life):
-            before, behind = life.witness()
+            before, last = life.witness()
             text = f"{life.name} with session {changes.sessions[0]} came or went without it"
-            yield Violation("member and session apart", text, shown(before, item, behind))
+            yield Violation("member and session apart", text, shown(before, item, last))
             break

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import session_of
 from chaos.checkers.lives import Life, lost
+from chaos.checkers.once import once
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.violation import Violation, shown
 from chaos.history import History, Operation
 
 
+@once
 def session_lives(history: History) -> dict[int, Life]:
     """Session → what is known of its life, for those whose opening was acknowledged."""
     lives: dict[int, Life] = {}

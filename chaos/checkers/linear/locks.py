@@ -11,7 +11,7 @@ from chaos.checkers.facts import Holder, check_says, lock_states, session_of, to
 from chaos.checkers.linear import lock_model as model
 from chaos.checkers.linear.lock_model import SIMPLE, Lease, Lock, States
 from chaos.checkers.linear.search import Model, Step
-from chaos.checkers.linear.sessions import SessionEnds
+from chaos.checkers.linear.sessions import session_ends
 from chaos.history import FOREVER, History, Operation
 
 May = Callable[[Lock], States]
@@ -54,7 +54,7 @@ class _Reader:
 
     def __init__(self, history: History) -> None:
         self._clocks = clocks_of(history)
-        self._sessions = SessionEnds(history)
+        self._sessions = session_ends(history)
         self._waiting: dict[str, list[Operation]] = defaultdict(list)
         self._unheard: dict[tuple[str, str, int | None], int] = {}
         for item in history.of("lock.acquire"):

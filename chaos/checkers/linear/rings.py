@@ -14,7 +14,7 @@ from typing import NamedTuple
 from chaos.checkers.facts import ring_members, session_of, version_of
 from chaos.checkers.linear.ring_points import owners
 from chaos.checkers.linear.search import Model, Step
-from chaos.checkers.linear.sessions import SessionEnds
+from chaos.checkers.linear.sessions import SessionEnds, session_ends
 from chaos.history import FOREVER, History, Operation
 
 VIRTUAL_NODES = 128
@@ -173,7 +173,7 @@ class _Reader:
     """Makes a step of an operation; None where it says nothing about the ring."""
 
     def __init__(self, history: History) -> None:
-        self.sessions = SessionEnds(history)
+        self.sessions = session_ends(history)
         self._nodes: dict[str, int] = {}
         for item in history.of("ring.read"):
             if item.ok and "virtual_nodes" in item.answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaos.checkers.once import once
 from chaos.checkers.sessions import session_lives
 from chaos.history import FOREVER, History
 
@@ -30,3 +31,7 @@ class SessionEnds:
     def closed(self, session: int | None) -> int:
         """By then somebody had closed it, and what ends with it was collected."""
         return FOREVER if session is None else self._closed.get(session, FOREVER)
+
+
+session_ends = once(SessionEnds)
+"""The bounds of a history."""

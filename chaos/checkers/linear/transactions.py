@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import session_of, transaction_id
 from chaos.checkers.linear.search import Model, Step
-from chaos.checkers.linear.sessions import SessionEnds
+from chaos.checkers.linear.sessions import session_ends
 from chaos.history import SECOND, History, Operation
 
 RETENTION = 3_000
@@ -250,7 +250,7 @@ def _forgotten(begin: bool, state: State) -> States:
 
 def objects_of(history: History) -> Iterator[tuple[str, Model[State], list[Step[State]]]]:
     """(name, model, steps) of each transaction whose beginning was acknowledged."""
-    clocks, sessions = clocks_of(history), SessionEnds(history)
+    clocks, sessions = clocks_of(history), session_ends(history)
     kinds: dict[int, Kind] = {}
     steps: dict[int, list[Step[State]]] = {}
     for item in history.of("transaction.begin"):
