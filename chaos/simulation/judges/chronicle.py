@@ -174,7 +174,9 @@ class Chronicle(Observer):
     def told(self, time: float, member: str, payload: bytes, kind: str, index: int) -> None:
         if kind != "applied":
             return
-        if index > self._at.get(member, 0) or crc32(payload) != self._seen[index].payload:
+        known = self._seen[index] if index < len(self._seen) else None
+        here = index <= self._at.get(member, 0)
+        if not here or known is None or crc32(payload) != known.payload:
             text = f"{member} tells its caller of entry {index}, which it did not apply as told"
             raise Violation(SAFETY, text)
         self._acknowledged = max(self._acknowledged, index)

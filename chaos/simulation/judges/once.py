@@ -62,6 +62,8 @@ class Once(Observer):
         """
         envelope = applied.envelope
         fresh = True
+        if applied.events:
+            self._settle(applied)  # what was due comes before the command
         if envelope is not None and envelope.seq:
             key = (envelope.gateway, envelope.boot, envelope.seq)
             first = self._payloads.setdefault(key, payload)
@@ -77,8 +79,6 @@ class Once(Observer):
             else:
                 fresh = False
                 self._check_repeat(index, key, applied, changed=changed)
-        if applied.events:
-            self._settle(applied)
         if envelope is not None and type(envelope.command) is CancelAcquire and fresh:
             self._cancelled(envelope.command, applied.reply)
         return fresh
