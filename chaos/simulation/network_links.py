@@ -172,6 +172,11 @@ class Links:
         self._damage[a, b] = rng
         self._look()
 
+    def spare(self, a: str, b: str) -> None:
+        """Do it not, if no segment has come."""
+        self._damage.pop((a, b), None)
+        self._look()
+
     # Late bytes of an old connection.
 
     def hold_back(self, a: str, b: str) -> list[Endpoint]:
