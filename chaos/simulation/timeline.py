@@ -21,19 +21,74 @@ STANDSTILL = 1_000_000
 """Callbacks at one instant after which the run is given up: something never waits."""
 
 
+_copy_context = contextvars.copy_context
+_current = CURRENT.get
+_push, _pop = heapq.heappush, heapq.heappop
+
+
+def _nothing() -> None:
+    """What a cancelled handle would call: it lets go of all that it held."""
+
+
 class HostHandle(asyncio.Handle):
     """A callback of a host."""
 
     __slots__ = ("host",)
-    host: Host
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context,
+        host: Host,
+    ) -> None:
+        # What asyncio's own does, less what it does for debugging; there are very many of these.
+        self._context = context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self.host = host
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = _nothing, ()
 
 
 class HostTimer(asyncio.TimerHandle):
     """A timer of a host."""
 
     __slots__ = ("host",)
-    host: Host
-    _scheduled: bool
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: "Timeline",
+        context: contextvars.Context,
+        host: Host,
+    ) -> None:
+        self._when = when
+        self._context = context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._scheduled = True
+        self.host = host
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback, self._args = _nothing, ()
+            if self._scheduled:
+                self._loop.timer_cancelled()
 
 
 class Timeline(BareLoop):
@@ -41,6 +96,7 @@ class Timeline(BareLoop):
 
     def __init__(self, seed: int, start: float) -> None:
         self.rng = Random(seed)
+        self._tie = self.rng.random
         self.steps = 0
         self._now = start
         self._ready: deque[HostHandle | HostTimer] = deque()
@@ -64,7 +120,8 @@ class Timeline(BareLoop):
         self, context: contextvars.Context, callback: Callable[..., object], *args: Any
     ) -> None:
         """A callback of the host whose context it is."""
-        self.call_soon(callback, *args, context=context)
+        host = context.get(CURRENT) or self._outside
+        self._ready.append(HostHandle(callback, args, self, context, host))
 
     # asyncio's face.
 
@@ -78,9 +135,11 @@ class Timeline(BareLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        handle = HostHandle(callback, args, self, context)
-        host = CURRENT.get() if context is None else context.get(CURRENT)
-        handle.host = host or self._outside
+        if context is None:
+            context, host = _copy_context(), _current(None)
+        else:
+            host = context.get(CURRENT)
+        handle = HostHandle(callback, args, self, context, host or self._outside)
         self._ready.append(handle)
         return handle
 
@@ -99,7 +158,12 @@ class Timeline(BareLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        if context is None:
+            context, host = _copy_context(), _current(None)
+        else:
+            host = context.get(CURRENT)
+        when = self._now + delay
+        return self._add_timer(when, callback, args, context, host or self._outside)
 
     def call_at(
         self,
@@ -108,7 +172,11 @@ class Timeline(BareLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self._add_timer(when, callback, args, context, self._host_of(context))
+        if context is None:
+            context, host = _copy_context(), _current(None)
+        else:
+            host = context.get(CURRENT)
+        return self._add_timer(when, callback, args, context, host or self._outside)
 
     def _host_of(self, context: contextvars.Context | None) -> Host:
         host = CURRENT.get() if context is None else context.get(CURRENT)
@@ -119,24 +187,19 @@ class Timeline(BareLoop):
         when: float,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        context: contextvars.Context | None,
+        context: contextvars.Context,
         host: Host,
     ) -> HostTimer:
-        timer = HostTimer(when, callback, args, self, context)
-        timer.host = host
-        timer._scheduled = True
+        timer = HostTimer(when, callback, args, self, context, host)
         self._sequence += 1
-        heapq.heappush(self._timers, (when, self.rng.random(), self._sequence, timer))
+        _push(self._timers, (when, self._tie(), self._sequence, timer))
         return timer
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        if not cast(HostTimer, handle)._scheduled:
-            return
+    def timer_cancelled(self) -> None:
+        """One of the timers will not ring; when most are such, they are thrown out."""
         self._cancelled += 1
         if self._cancelled > 100 and self._cancelled * 2 > len(self._timers):
-            # This one is marked as cancelled only after this call.
-            left = (e for e in self._timers if not e[3]._cancelled and e[3] is not handle)
-            self._timers = list(left)
+            self._timers = [entry for entry in self._timers if not entry[3]._cancelled]
             heapq.heapify(self._timers)
             self._cancelled = 0
 
@@ -162,7 +225,18 @@ class Timeline(BareLoop):
                         host.held.append(handle)
                     continue
                 self._running = host
-                handle._run()
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as `asyncio.Handle._run` does
+                    self.call_exception_handler(
+                        {
+                            "message": f"Exception in callback {handle._callback}",
+                            "exception": error,
+                            "handle": handle,
+                        }
+                    )
             self.steps += turn
             here += turn
             if self._stopping or (condition is not None and condition()):
@@ -180,18 +254,19 @@ class Timeline(BareLoop):
         timers = self._timers
         while timers and timers[0][3]._cancelled:
             self._cancelled -= 1
-            heapq.heappop(timers)
+            _pop(timers)
         if not timers or timers[0][0] > until:
             if until != float("inf"):
                 self._now = max(self._now, until)
             return False
         when = timers[0][0]
         self._now = max(self._now, when)
+        ready = self._ready
         while timers and timers[0][0] <= when:
-            timer = heapq.heappop(timers)[3]
+            timer = _pop(timers)[3]
             if timer._cancelled:
                 self._cancelled -= 1
                 continue
             timer._scheduled = False
-            self._ready.append(timer)
+            ready.append(timer)
         return True
