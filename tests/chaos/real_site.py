@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from cluster.folder import held
 from cluster.places import Places, free_port
 
 PATIENCE = 60.0
+PROGRAM = (sys.executable, "-m", "raftcoord")
 _runs = itertools.count()
 FaultT = TypeVar("FaultT", bound=FaultyFault)
 
@@ -60,19 +61,22 @@ class Nobody:
 
 
 @contextlib.contextmanager
-def real_site(folder: Path, *kinds: type[Fault], count: int = 3) -> Iterator[Site]:
-    """Nodes that run and are ready, for faults of these kinds."""
+def real_site(
+    folder: Path, *kinds: type[Fault], program: Sequence[str] = PROGRAM, start: bool = True
+) -> Iterator[Site]:
+    """Three nodes that run and are ready, for faults of these kinds; without `start`, none run."""
     with held(Places(folder / "cluster"), make=True) as data:
-        data.prepare(data.settle(count, free_port(count)))
+        data.prepare(data.settle(3, free_port(3)))
         waits = Waits()
-        nodes = Nodes(data, [sys.executable, "-m", "raftcoord"])
+        nodes = Nodes(data, list(program))
         site = Site(folder, nodes, Nobody(), waits, own=nodes)
         try:
             for kind in kinds:
                 kind.prepare(site)
-            nodes.start(*nodes.ids)
-            waits.nodes = nodes
-            site.until_ready()
+            if start:
+                nodes.start(*nodes.ids)
+                waits.nodes = nodes
+                site.until_ready()
             yield site
         finally:
             nodes.stop()

@@ -14,8 +14,12 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from random import Random
+from typing import Literal
 
 PAGE = 4096
+Left = Literal["none", "first", "some"]
+"""What the disk has of the pages that nobody synced: none, those that were written first, any."""
+LEFT: tuple[Left, ...] = ("none", "first", "some")
 
 
 class Inode(ABC):
@@ -41,7 +45,7 @@ class Inode(ABC):
         return stat.S_ISDIR(self.mode)
 
     @abstractmethod
-    def lose_power(self, random: Random) -> int:
+    def lose_power(self, random: Random, left: Left) -> int:
         """Be what a power cut leaves; how many pages and names were lost."""
 
 
@@ -52,7 +56,7 @@ class File(Inode):
         super().__init__(number, mode, disk)
         self.cached = bytearray()
         self.durable = bytearray()
-        self._dirty: set[int] = set()
+        self._dirty: dict[int, None] = {}
         self._resized = False
 
     @property
@@ -66,7 +70,7 @@ class File(Inode):
             self.resize(offset)
         self._resized |= end > len(self.cached)
         self.cached[offset:end] = data
-        self._dirty.update(range(offset // PAGE, (end + PAGE - 1) // PAGE))
+        self._dirty.update(dict.fromkeys(range(offset // PAGE, (end + PAGE - 1) // PAGE)))
         self.changed = time.time_ns()
 
     def resize(self, size: int) -> None:
@@ -91,17 +95,19 @@ class File(Inode):
         pages = range(offset // PAGE, (offset + size + PAGE - 1) // PAGE)
         for page in pages:
             self._put(page)
-        self._dirty.difference_update(pages)
+            self._dirty.pop(page, None)
 
     def fail_sync(self) -> None:
         """A sync failed: what it was for counts as clean, and is not durable."""
         self._dirty.clear()
 
-    def lose_power(self, random: Random) -> int:
+    def lose_power(self, random: Random, left: Left) -> int:
+        pages = list(self._dirty)
+        first = random.randint(0, len(pages)) if left == "first" else 0
         lost = 0
-        for page in sorted(self._dirty):
-            # Some pages were written back before anybody asked for it.
-            if random.random() < 0.5 and page * PAGE < len(self.durable):
+        for position, page in enumerate(pages):
+            kept = position < first or (left == "some" and random.random() < 0.5)
+            if kept and page * PAGE < len(self.durable):
                 self._put(page)
             else:
                 lost += 1
@@ -139,9 +145,9 @@ class Folder(Inode):
         """Its names are durable."""
         self.durable = dict(self.names)
 
-    def lose_power(self, random: Random) -> int:
+    def lose_power(self, random: Random, left: Left) -> int:
         lost = set(self.names.items()) ^ set(self.durable.items())
-        if not lost or random.random() < 0.5:
+        if not lost or (left != "none" and random.random() < 0.5):
             self.sync()  # the file system wrote its own journal just before
             return 0
         self.names = dict(self.durable)
@@ -194,12 +200,12 @@ class Tree:
     def lose_power(self, disk: str, random: Random) -> int:
         """What is not durable on a disk is gone, or most of it; how much that was."""
         folder = self.root.names.get(disk.encode())
-        lost = 0
+        left, lost = random.choice(LEFT), 0
         # Folders first: what then has no name any more is nobody's.
         for inode in list(self.reached(folder)) if isinstance(folder, Folder) else []:
-            lost += inode.lose_power(random) if inode.is_folder else 0
+            lost += inode.lose_power(random, left) if inode.is_folder else 0
         for inode in list(self.reached(folder)) if isinstance(folder, Folder) else []:
-            lost += 0 if inode.is_folder else inode.lose_power(random)
+            lost += 0 if inode.is_folder else inode.lose_power(random, left)
         return lost
 
     def reached(self, folder: Folder) -> list[Inode]:
