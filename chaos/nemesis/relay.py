@@ -15,6 +15,8 @@ LIMIT = 1 << 20
 """Bytes of one direction that wait in the proxy; then its sender has to wait."""
 RETRANSMISSION = 0.2
 """Seconds until what was lost is sent again, as Linux's TCP has it at the least; then doubled."""
+GIVEN_UP = 2.0
+"""Nothing is lost again that waited this long: more would be a cut."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -138,7 +140,7 @@ class Way:
                 return False
             due += rule.delay + random.random() * rule.jitter
             pause = RETRANSMISSION
-            while rule.loss and random.random() < rule.loss:
+            while pause < GIVEN_UP and random.random() < rule.loss:
                 due, pause = due + pause, 2 * pause
         self._last = max(self._last, due)
         self.pieces.append((self._last, data))

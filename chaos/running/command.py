@@ -208,6 +208,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         seconds=options.seconds_max,
         program=shlex.split(os.environ.get(PROGRAM, "")) or [sys.executable, "-m", "raftcoord"],
         patience=options.patience,
+        realm=f"chaos-{secrets.token_hex(4)}/" if addresses else "",
         addresses=addresses,
     )
 

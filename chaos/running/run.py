@@ -29,6 +29,7 @@ from chaos.nemesis.links import LinksFailed
 from chaos.nemesis.schedule import Step
 from chaos.report.live import Live
 from chaos.running.foreign import Foreign
+from chaos.running.ours import only_ours
 from chaos.running.own import Own
 from chaos.running.rounds import Rounds
 from chaos.running.settings import CannotRun, Ended, Settings
@@ -126,7 +127,8 @@ class Run:
     def _plan(self, name: str, workloads: tuple[str, ...], pause: float) -> Plan:
         file = self._settings.folder / f"{name}.jsonl"
         ports = self._cluster.ports
-        return Plan(name, self._settings.seed, ports, workloads, pause, str(file))
+        settings = self._settings
+        return Plan(name, settings.seed, ports, workloads, pause, str(file), settings.realm)
 
     # The faults.
 
@@ -186,6 +188,7 @@ class Run:
             self.ended.broken = True
             return
         agent = Agent(FINAL, self._cluster.ports, self._writer, Random(0))
+        agent.realm = self._settings.realm
         for _ in range(3):
             if read_everything(agent):
                 break
@@ -204,6 +207,8 @@ class Run:
         lines: list[Line] = []
         for file in files:
             lines += history.read_lines(file) if file.stat().st_size else []
+        if not self._cluster.fresh:
+            lines = list(only_ours(lines, self._settings.realm))
         history.save(self._settings.history, lines, self._header)
         schedule.write(self._settings.folder / "schedule.jsonl", self.ended.steps)
         # All is stopped: what comes now may be interrupted as any program.

@@ -22,7 +22,12 @@ class Caller(ABC):
         name: "client.workload"; what it names (owners, members, values) begins with it.
         nodes: whom it may ask.
         random: decides everything that a workload draws.
+
+    `realm`: what the names of locks and rings begin with, which all callers share: empty in a
+    cluster that nobody else uses, else something that nobody else has.
     """
+
+    realm = ""
 
     def __init__(self, name: str, nodes: Iterable[str], random: Random) -> None:
         self.name = name
@@ -39,7 +44,7 @@ class Caller(ABC):
         """
         await self._keep_pace()
         asked = self.random.choice(self.nodes) if node is None else node
-        arguments = {key: value for key, value in arguments.items() if value is not None}
+        arguments = self._in_realm(kind, arguments)
         self._count += 1
         line = Invoke(self._now(), f"{self.name}-{self._count}", self.name, asked, kind, arguments)
         self._write(line)
@@ -71,6 +76,14 @@ class Caller(ABC):
             result.answer,
             result.why,
         )
+
+    def _in_realm(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        given = {key: value for key, value in arguments.items() if value is not None}
+        for field in ("name", "ring", "key") if kind.startswith("simple.") else ("name", "ring"):
+            name = given.get(field)
+            if isinstance(name, str) and not name.startswith(self.realm):
+                given[field] = self.realm + name
+        return given
 
     def unique(self, word: str) -> str:
         """A name that nobody used before."""

@@ -17,7 +17,8 @@ async def read_everything(caller: Caller) -> bool:
     agreed &= await _everywhere(caller, "rings.list", limit=PAGE)
     rings = await caller.ask("rings.list", limit=PAGE)
     for ring in rings.answer.get("rings", ()):
-        agreed &= await _everywhere(caller, "ring.read", ring=ring["name"])
+        if ring["name"].startswith(caller.realm):
+            agreed &= await _everywhere(caller, "ring.read", ring=ring["name"])
     after: int | None = 0
     while after is not None:
         agreed &= await _everywhere(caller, "transactions.list", limit=PAGE, after=after)

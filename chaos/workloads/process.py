@@ -33,6 +33,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
         workloads: names, one agent each; "probe" gives one agent for each node.
         pause: seconds from one operation of an agent to its next, at least.
         history: the file it writes.
+        realm: see `Caller`.
     """
 
     client: str
@@ -41,6 +42,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     workloads: tuple[str, ...]
     pause: float
     history: str
+    realm: str = ""
 
 
 def main() -> int:
@@ -66,7 +68,9 @@ def _agents(name: str, plan: Plan, writer: Writer) -> list[tuple[Agent, Workload
 
     def agent(label: str, ports: dict[str, int | str]) -> Agent:
         full = f"{plan.client}.{label}"
-        return Agent(full, ports, writer, Random(f"{plan.seed}/{full}"), plan.pause)
+        made = Agent(full, ports, writer, Random(f"{plan.seed}/{full}"), plan.pause)
+        made.realm = plan.realm
+        return made
 
     if name == Probe.name:
         alone = [agent(f"probe-{node}", {node: port}) for node, port in plan.ports.items()]

@@ -148,7 +148,8 @@ class Node:
 
     def _status(self, state: dict[str, Any]) -> dict[str, Any]:
         role = "leader" if self._leads else "follower"
-        return {"role": role, "term": 1, "revision": state["revision"], "ready": self.ready}
+        said = {"node": self.name, "role": role, "term": 1, "ready": self.ready}
+        return {**said, "revision": state["revision"]}
 
 
 def main() -> int:
