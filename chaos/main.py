@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chaos.history import Unreadable
+
+if TYPE_CHECKING:
+    from chaos.simulation.profiles import Profile
 
 USAGE = 64
 UNREADABLE = 65
@@ -53,13 +57,35 @@ def _run(commands: Any) -> None:
     command.register(commands)
 
 
+def _simulate(commands: Any) -> None:
+    from chaos.simulation import command
+
+    def explain(seed: int, profile: Profile, out: Path, say: Callable[[str], None]) -> int:
+        from chaos import explain
+
+        return explain.explain(seed, profile, out, say)
+
+    command.register(commands, explain)
+
+
+def _mutate(commands: Any) -> None:
+    from chaos.mutation import command
+
+    command.register(commands)
+
+
 def _judge(commands: Any) -> None:
     from chaos import judging
 
     judging.register(commands)
 
 
-REGISTERS: dict[str, Callable[[Any], None]] = {"run": _run, "judge": _judge}
+REGISTERS: dict[str, Callable[[Any], None]] = {
+    "run": _run,
+    "simulate": _simulate,
+    "mutate": _mutate,
+    "judge": _judge,
+}
 
 
 def _failed(sentence: str, code: int) -> int:
