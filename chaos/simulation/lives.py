@@ -10,7 +10,7 @@ from chaos.simulation.disk import SimDisk
 from chaos.simulation.guard import Guard
 from chaos.simulation.loop import CallbackError, VirtualLoop
 from chaos.simulation.members import Member
-from chaos.simulation.observer import Observer, Observers
+from chaos.simulation.observer import Observer
 from chaos.simulation.violation import Violation
 from chaos.simulation.watch import Watch
 from raftcoord.consensus.core import LEADER
@@ -55,7 +55,7 @@ class Lives:
         self.clocks_honest = True
         self.lines: list[Line] = []
         self.violation: Violation | None = None
-        self.observers: Observer = Guard(Observers(tuple(observers)), self.fail, self._bug)
+        self.observers: Observer = Guard(observers, self.fail, self._bug)
         self.hosts = {f"n{n}": Member(f"n{n}", n, seed) for n in range(1, members + spares + 1)}
         self.members = {m.name: m for m in self.hosts.values() if m.number <= members}
         self.expected_stops: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from types import SimpleNamespace
+from typing import Any
 
 from aiohttp import web_protocol
 
@@ -80,9 +81,10 @@ def _tasks_of_the_loop() -> Iterator[None]:
 
     Here they are the loop's on every Python, which then all play the same run.
     """
-    real = web_protocol.sys  # type: ignore[attr-defined]
-    web_protocol.sys = SimpleNamespace(version_info=(3, 11))  # type: ignore[attr-defined]
+    module: Any = web_protocol
+    real = module.sys
+    module.sys = SimpleNamespace(version_info=(3, 11))
     try:
         yield
     finally:
-        web_protocol.sys = real  # type: ignore[attr-defined]
+        module.sys = real

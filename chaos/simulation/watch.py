@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.proposals import Done, Outcome
 from raftcoord.consensus.reads import ReadDone
 
@@ -37,7 +36,8 @@ class Watch:
         self._member = member
         self._life = life
         self._process = process
-        self._role = (-1, -1, False)
+        self._seen: tuple[int, int, object] = (-1, -1, None)
+        self._told: tuple[str, int] = ("", -1)
         self._machine()
         self._node()
 
@@ -52,10 +52,14 @@ class Watch:
     def _look(self) -> None:
         """Tell of another role or term."""
         raft = self._process.node.raft
-        role = (raft.term, raft.role, raft.is_voter())
-        if role != self._role:
-            self._role = role
-            self._tell.role(self._loop.time(), self._member, self._process.node._role(), raft.term)
+        seen = self._seen
+        if raft.term == seen[0] and raft.role == seen[1] and raft.history.current is seen[2]:
+            return
+        self._seen = (raft.term, raft.role, raft.history.current)
+        told = (self._process.node._role(), raft.term)
+        if told != self._told:
+            self._told = told
+            self._tell.role(self._loop.time(), self._member, *told)
 
     def _machine(self) -> None:
         machine, tell, time, member = (
@@ -143,8 +147,3 @@ class Watch:
         wrap(journal, "add", add_told)
         wrap(journal, "deleteEntriesFrom", cut_told)
         wrap(journal, "reset", reset_told)
-
-
-def leads(process: Process) -> bool:
-    """Whether it leads its term."""
-    return bool(process.node.raft.role == LEADER)

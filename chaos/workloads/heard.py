@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from chaos.history import Outcome
 from raftcoord.errors import ERRORS
 
+_decode = msgspec.json.Decoder().decode
 NO_OUTCOME = frozenset(("outcome-unknown",))
 
 
@@ -27,8 +29,8 @@ class Heard:
 def hear(status: int, revision: str | None, body: bytes) -> Heard:
     """What an HTTP answer says; `revision`: its header Raftcoord-Revision, where it has one."""
     try:
-        answer = json.loads(body) if body else {}
-    except ValueError:
+        answer = _decode(body) if body else {}
+    except msgspec.DecodeError:
         answer = None
     if not isinstance(answer, dict):
         return Heard("unknown", status, why="the answer is no JSON object")

@@ -23,13 +23,16 @@ Arguments are named as in the API; durations are seconds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 Arguments = dict[str, Any]
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def _with_body(method: str, path: str, in_path: tuple[str, ...]) -> Callable[[Ar
     def make(arguments: Arguments) -> Request:
         names = [_name(arguments.pop(field)) for field in in_path]
         body = {key: value for key, value in arguments.items() if value is not None}
-        return Request(method, path.format(*names), json.dumps(body).encode())
+        return Request(method, path.format(*names), _encode(body))
 
     return make
 
@@ -82,9 +85,7 @@ def _simple_lock(arguments: Arguments) -> Request:
 
 def _simple_transaction(arguments: Arguments) -> Request:
     # Without a value it is a rollback, which is spelled so.
-    return Request(
-        "POST", "/transaction", json.dumps({"expire": 0, "value": "0", **arguments}).encode()
-    )
+    return Request("POST", "/transaction", _encode({"expire": 0, "value": "0", **arguments}))
 
 
 _KINDS: dict[str, Callable[[Arguments], Request]] = {

@@ -158,17 +158,17 @@ SPELLED = {
     ("lock.read", ("name", "a/b")): Request("GET", "/v1/locks/a%2Fb"),
     ("session.close", ("id", 7)): Request("DELETE", "/v1/sessions/7"),
     ("lock.acquire", ("name", "a/b"), ("owner", "c1"), ("ttl", 2.0)): Request(
-        "POST", "/v1/locks/a%2Fb/acquire", b'{"owner": "c1", "ttl": 2.0}'
+        "POST", "/v1/locks/a%2Fb/acquire", b'{"owner":"c1","ttl":2.0}'
     ),
     ("ring.join", ("ring", "r"), ("member", "m/1"), ("weight", 2.0)): Request(
-        "PUT", "/v1/rings/r/members/m%2F1", b'{"weight": 2.0}'
+        "PUT", "/v1/rings/r/members/m%2F1", b'{"weight":2.0}'
     ),
     ("transactions.list", ("limit", 9), ("after", 4)): Request(
         "GET", "/v1/transactions?limit=9&after=4"
     ),
     ("simple.unlock", ("key", "k"), ("value", "v")): Request("GET", "/lock?expire=0&key=k&value=v"),
     ("simple.rollback", ("key", "k"), ("prepared", "v")): Request(
-        "POST", "/transaction", b'{"expire": 0, "value": "0", "key": "k", "prepared": "v"}'
+        "POST", "/transaction", b'{"expire":0,"value":"0","key":"k","prepared":"v"}'
     ),
 }
 
