@@ -44,9 +44,12 @@ def play(attempt: Try) -> Outcome:
 
 
 def verdict(ended: Outcome | Lost) -> Broken | None:
-    """What was found. A run that raised was ended by an assertion of the product."""
+    """What was found. A run that raised was ended by an assertion of the product; one that took too
+    long says nothing."""
     if isinstance(ended, Outcome):
         return ended.broken
+    if ended.late:
+        return None
     lines = ended.why.strip().splitlines()
     return Broken(CRASH, lines[-1] if lines else "it ended without a word", 0.0)
 

@@ -31,9 +31,10 @@ GRACE = 10.0
 
 @dataclass(frozen=True)
 class Lost:
-    """A task without a result: its process died, or it raised or took too long. `why` says it."""
+    """A task without a result: its process died, or it raised or took too long (`late`)."""
 
     why: str
+    late: bool = False
 
 
 @dataclass
@@ -132,7 +133,7 @@ class Pool(Generic[T, R]):
             if worker.pipe.poll():
                 result = self._receive(worker)
             elif time.monotonic() >= worker.kill_at:
-                result = Lost(f"nothing was heard for {self._bound + GRACE:g} s; it was killed")
+                result = Lost(f"silent for {self._bound + GRACE:g} s; it was killed", late=True)
             else:
                 continue
             worker.task = None
@@ -199,5 +200,5 @@ def _too_long(pipe: Connection, bound: float, thread: int) -> None:
     """Say where the task stands, and end."""
     frame = sys._current_frames().get(thread)
     stack = "".join(traceback.format_stack(frame)) if frame is not None else "unknown\n"
-    pipe.send(Lost(f"it took longer than {bound:g} s; it stood at\n{stack}"))
+    pipe.send(Lost(f"it took longer than {bound:g} s; it stood at\n{stack}", late=True))
     os._exit(1)

@@ -124,6 +124,7 @@ def test_a_worker_that_dies_is_told_with_its_seed_and_takes_no_other_along(
     lost = runs[seed].outcome
     assert isinstance(lost, Lost)
     assert why in lost.why
+    assert not lost.late
     assert summary.bad == summary.lost == 1
     assert "1 lost" in list(summary.lines(1.0))[-1]
 
@@ -132,6 +133,7 @@ def test_a_worker_that_takes_too_long_says_where_it_stands() -> None:
     runs, _ = played([1, fake.HANGS, 2], bound=0.5)
     lost = runs[fake.HANGS].outcome
     assert isinstance(lost, Lost)
+    assert lost.late
     assert "longer than 0.5 s" in lost.why
     assert "time.monotonic()" in lost.why
     assert not runs[1].bad
@@ -143,6 +145,7 @@ def test_a_worker_that_says_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -
     runs, _ = played([fake.STUCK, 2], bound=0.3)
     lost = runs[fake.STUCK].outcome
     assert isinstance(lost, Lost)
+    assert lost.late
     assert "it was killed" in lost.why
     assert not runs[2].bad
 

@@ -154,6 +154,7 @@ def test_an_assertion_of_the_product_counts_as_a_crash() -> None:
     assert finding.broken.judge == "crash"
     assert finding.broken.text == "AssertionError: the product says no"
     assert verdict(Lost("")) is not None
+    assert verdict(Lost("it took longer than 60 s", late=True)) is None
 
 
 def test_code_that_breaks_a_rule_as_it_is_is_told() -> None:
