@@ -94,9 +94,10 @@ def of(kind: type[FaultT], site: Site, monkeypatch: pytest.MonkeyPatch, *, leade
 class Load:
     """Callers that take locks of their own through all nodes, and keep them."""
 
-    def __init__(self, site: Site, callers: int = 3, pad: int = 0) -> None:
+    def __init__(self, site: Site, callers: int = 3, pad: int = 0, pause: float = 0.008) -> None:
         self._site = site
         self._run = next(_runs)
+        self._pause = pause
         self._meta = {"pad": "x" * pad}
         self.granted: dict[str, int] = {}
         self.conflicts: list[str] = []
@@ -128,6 +129,8 @@ class Load:
                 connection = None  # it may have been granted; nobody was told
                 self._ended.wait(0.01)
                 continue
+            # As fast as it goes, the callers would starve the nodes that start.
+            self._ended.wait(self._pause)
             if answer.status == 200:
                 self.granted[name] = read["token"]
             elif answer.status == 409:
@@ -149,7 +152,7 @@ class Load:
 
 
 @contextlib.contextmanager
-def judged(site: Site, **how: int) -> Iterator[Load]:
+def judged(site: Site, **how: Any) -> Iterator[Load]:
     """Load; behind it every node knows every grant that was acknowledged, under its token."""
     load = Load(site, **how)
     try:

@@ -46,11 +46,8 @@ def log_of(site: Site, node: str) -> str:
 Patch = pytest.MonkeyPatch
 
 
-@pytest.mark.parametrize("leader", [True, False], ids=["leader", "follower"])
-def test_a_failed_sync_ends_the_node_with_a_reason(
-    site: Site, monkeypatch: Patch, leader: bool
-) -> None:
-    fault = of(FailedSync, site, monkeypatch, leader=leader)
+def test_a_failed_sync_ends_the_node_with_a_reason(site: Site, monkeypatch: Patch) -> None:
+    fault = of(FailedSync, site, monkeypatch, leader=True)
     with judged(site) as load:
         fault.start()
         assert code_of(site, fault.node) == 70
