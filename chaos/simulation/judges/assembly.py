@@ -15,6 +15,7 @@ from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
 from chaos.simulation.judges.once import Once
 from chaos.simulation.judges.reads import Reads
+from chaos.simulation.judges.reigns import Reigns
 from chaos.simulation.judges.rings import Rings
 from chaos.simulation.judges.sessions import Sessions
 from chaos.simulation.observer import Observer
@@ -43,4 +44,5 @@ def all_judges() -> tuple[Observer, ...]:
         Answers(),
         Bounds(),
         calm,
+        Reigns(),
     )

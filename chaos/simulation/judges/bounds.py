@@ -45,8 +45,9 @@ EMPTY = (
 )
 """What must be empty in the end."""
 
-AT_REST = {"timers": 40, "tasks": 40}
-"""What a member may still have in the end: heartbeats, chores, its connections."""
+AT_REST = {"timers": 40, "tasks": 40, "answers": 60}
+"""What a member may still have in the end: heartbeats, chores, its connections, and answers that no
+later request has let go of."""
 
 
 class Bounds(Observer):
