@@ -19,6 +19,5 @@ Each judge keeps books of its own of what it saw (`chaos.simulation.observer`), 
 """
 
 from chaos.simulation.judges.assembly import all_judges
-from chaos.simulation.judges.callers import Judges, Violation
 
-__all__ = ["Judges", "Violation", "all_judges"]
+__all__ = ["all_judges"]
