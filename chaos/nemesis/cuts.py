@@ -1,12 +1,11 @@
-"""Links that are cut, slow or bad, by the proxy between the members."""
+"""Links that are cut, slow or bad: by the proxy between the members, or by dropping packets."""
 
 from __future__ import annotations
 
 import time
 
-from chaos.nemesis.fault import Fault, Span
-from chaos.nemesis.links import Links, Pair
-from chaos.nemesis.proxy import Rule
+from chaos.nemesis.fault import Fault, Network, Span
+from chaos.nemesis.relay import Rule
 
 CUT: tuple[Span, ...] = ((1.2, 2.5), (0.1, 0.8), (4.0, 7.0))
 """Longer than an election timeout, shorter, and longer than TCP and leases bear."""
@@ -26,16 +25,16 @@ class _Link(Fault):
         self.links.calm(self)
 
     @property
-    def links(self) -> Links:
-        """The proxy."""
-        assert self.site.links is not None, "the run has no link proxy"
+    def links(self) -> Network:
+        """The links."""
+        assert self.site.links is not None, "the run has no hold on the links"
         return self.site.links
 
     def rules(self) -> list[Rule]:
         """What happens on which links; also sets `nodes`."""
         raise AssertionError
 
-    def cut(self, pairs: list[Pair]) -> list[Rule]:
+    def cut(self, pairs: list[tuple[str, str]]) -> list[Rule]:
         """Nothing passes."""
         return [Rule(source, target, hold=True) for source, target in pairs]
 
@@ -129,6 +128,7 @@ class SlowLinks(_Link):
 
     name = "slow-links"
     about = "5 to 150 ms more on all links or one node's, with jitter"
+    proxied = True
     spans = ((1.0, 2.0), (3.0, 8.0))
 
     def rules(self) -> list[Rule]:
@@ -145,6 +145,7 @@ class LossyLinks(_Link):
 
     name = "lossy-links"
     about = "pieces lost and sent again after 0.2 s and more, connections reset"
+    proxied = True
     spans = ((1.0, 2.0), (3.0, 8.0))
 
     def rules(self) -> list[Rule]:
@@ -162,6 +163,7 @@ class ReconnectStorm(_Link):
 
     name = "reconnect-storm"
     about = "all connections between the nodes reset every 30 to 300 ms"
+    proxied = True
     spans = ((1.0, 2.0), (2.0, 5.0))
 
     def rules(self) -> list[Rule]:

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from chaos.nemesis.relay import Rule
+
 if TYPE_CHECKING:
-    from chaos.nemesis.links import Links
     from chaos.nemesis.members import Members
     from chaos.nemesis.nodes import Nodes
 
@@ -42,6 +43,21 @@ class Waiting(Protocol):
 
     def rest(self, seconds: float) -> None:
         """For so many seconds."""
+
+
+class Network(Protocol):
+    """The links between the members, however they are hurt."""
+
+    nodes: tuple[str, ...]
+
+    def disturb(self, who: object, rules: Iterable[Rule]) -> object:
+        """Have rules hold until `who` takes them back. Raises CannotInject."""
+
+    def calm(self, who: object) -> object:
+        """Take back what `who` asked for. Raises CannotInject."""
+
+    def pairs(self, *nodes: str) -> list[tuple[str, str]]:
+        """All pairs, in both directions, that have one of these nodes; without names, all."""
 
 
 class Crowd(Protocol):
@@ -69,7 +85,7 @@ class Site:
         folder: scratch room for the faults, of this run only.
         members: the nodes, to be asked.
         own: their processes, where the run started them.
-        links: the proxy between the nodes, where a fault of the run asks for it.
+        links: between the nodes, where a fault of the run works on them.
     """
 
     folder: Path
@@ -77,7 +93,7 @@ class Site:
     clients: Crowd
     waiting: Waiting
     own: Nodes | None = None
-    links: Links | None = None
+    links: Network | None = None
 
     @property
     def nodes(self) -> Nodes:
@@ -121,7 +137,8 @@ class Fault(ABC):
         takes: whether a node is gone for the others meanwhile; of those, one at a time.
         alone: whether it waits for the cluster itself, so that no other may go on meanwhile.
         spans: seconds it may last, each a lowest and a highest; the first is the shortest.
-        linked: whether it needs the proxy between the nodes (`site.links`).
+        linked: whether it works on the links between the nodes (`site.links`).
+        proxied: whether it can be done by the link proxy only, not by dropping packets.
         foreign: whether it can be done to a cluster that is not the run's own.
         words: what the history calls its begin and its end; `role` is the fault's name there.
 
@@ -137,6 +154,7 @@ class Fault(ABC):
     alone: ClassVar[bool] = False
     spans: ClassVar[tuple[Span, ...]] = ((0.3, 1.5),)
     linked: ClassVar[bool] = False
+    proxied: ClassVar[bool] = False
     foreign: ClassVar[bool] = False
     words: ClassVar[tuple[str, str]] = ("begin", "end")
     role: ClassVar[str] = ""

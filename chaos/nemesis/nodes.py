@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,14 +68,21 @@ class Nodes(Members):
 
     Args:
         program: what runs a node, before `serve --config …`.
+        addresses: node → "host:port" for callers, where that is not the folder's.
 
     `launch`: node → how it is started.
     """
 
-    def __init__(self, folder: DataFolder, program: list[str]) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        program: list[str],
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._places = {place.id: place for place in folder.nodes()}
-        super().__init__({node: place.http for node, place in self._places.items()})
+        own = {node: place.http for node, place in self._places.items()}
+        super().__init__(addresses or own)
         self.launch = {node: Launch(list(program)) for node in self._places}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._may_end: set[str] = set()

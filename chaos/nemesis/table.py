@@ -51,16 +51,12 @@ FAULTS: dict[str, type[Fault]] = {
 ALL = "all"
 
 
-def usual(*, foreign: bool = False) -> dict[str, type[Fault]]:
-    """The kinds of a run that names none: all that need nothing of the machine.
-
-    Args:
-        foreign: of those, what can be done to a cluster that is not the run's own.
-    """
+def usual() -> dict[str, type[Fault]]:
+    """The kinds of a run that names none: all that need nothing of the machine."""
     return {
         name: kind
         for name, kind in FAULTS.items()
-        if kind.needs == "nothing" and kind.missing() is None and (kind.foreign or not foreign)
+        if kind.needs == "nothing" and kind.missing() is None
     }
 
 

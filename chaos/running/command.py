@@ -19,7 +19,7 @@ from typing import Any
 
 from chaos import history
 from chaos.judging import verdict
-from chaos.nemesis import schedule
+from chaos.nemesis import schedule, wires
 from chaos.nemesis.fault import Fault
 from chaos.nemesis.schedule import Step
 from chaos.nemesis.table import FAULTS, chosen, usual
@@ -61,6 +61,11 @@ def register(commands: Any) -> None:
         "--kinds",
         help=f"kinds of faults with commas, or all this machine can do: all."
         f" There are {', '.join(FAULTS)} (default: those that need no root)",
+    )
+    run.add_argument(
+        "--namespaces",
+        action="store_true",
+        help="cut links by losing packets between network namespaces (needs root), not by a proxy",
     )
     run.add_argument("--clients", type=_at_least(1), default=6, help="client processes (default 6)")
     run.add_argument(
@@ -208,6 +213,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         seconds=options.seconds_max,
         program=shlex.split(os.environ.get(PROGRAM, "")) or [sys.executable, "-m", "raftcoord"],
         patience=options.patience,
+        namespaces=options.namespaces,
         realm=f"chaos-{secrets.token_hex(4)}/" if addresses else "",
         addresses=addresses,
     )
@@ -230,6 +236,12 @@ def _foreign(options: argparse.Namespace) -> tuple[str, ...]:
 def _kinds(options: argparse.Namespace, foreign: bool) -> dict[str, type[Fault]]:
     """The faults that may be done; of a schedule, those it may name."""
     known: Mapping[str, type[Fault]] = FAULTS
+    if options.namespaces:
+        if foreign:
+            raise ValueError("--namespaces goes with a cluster of the run's own only")
+        if (reason := wires.missing()) is not None:
+            raise ValueError(f"--namespaces: {reason}")
+        known = {name: kind for name, kind in FAULTS.items() if not kind.proxied}
     if foreign:
         known = {name: kind for name, kind in FAULTS.items() if kind.foreign}
         if options.inject is not None:
@@ -242,7 +254,7 @@ def _kinds(options: argparse.Namespace, foreign: bool) -> dict[str, type[Fault]]
         return dict(known)
     if options.kinds is not None:
         return chosen(options.kinds, known)
-    return dict(known) if foreign else usual()
+    return dict(known) if foreign else {n: kind for n, kind in usual().items() if n in known}
 
 
 def _at_least(lowest: int) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""A cluster of the run's own: a fresh folder, three node processes, and the proxy between them."""
+"""A cluster of the run's own: a fresh folder, three node processes, and what is between them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from random import Random
 
 from chaos.nemesis.links import Links
 from chaos.nemesis.nodes import Nodes
+from chaos.nemesis.wires import Wires
 from chaos.running.settings import NODES, Settings
 from cluster.folder import DataFolder
 from cluster.member import last_line
-from cluster.places import HOST, PEER_OFFSET, check_ports, is_free
+from cluster.places import HOST, PEER_OFFSET, NodePlace, check_ports, is_free
 from cluster.problem import Problem
 from cluster.processes import describe_end
+from cluster.state import write_whole
 
 
 class Own:
     """The cluster, its folder held. Raises Problem where it cannot be set up.
 
-    Where a fault works on links, the addresses by which the members know each other are the
-    proxy's, and each node listens elsewhere: behind the ports for callers.
+    Where a fault works on links, they are one of two things. `Links`: the addresses by which the
+    members know each other are the proxy's, and each node listens elsewhere, behind the ports for
+    callers. `Wires`: each node is in a network namespace of its own, with an address of its own.
     """
 
     fresh = True
@@ -27,14 +30,22 @@ class Own:
         state = folder.settle(NODES, settings.port or free_port())
         check_ports(folder.places.nodes(NODES, state.port), "give others with --port")
         folder.prepare(state)
-        self.nodes = self.members = Nodes(folder, settings.program)
-        self.links: Links | None = None
-        if any(kind.linked for kind in settings.kinds.values()):
-            self.links = self._links(settings)
-        self.ports: dict[str, int | str] = dict(self.nodes.ports)
-        self.shown = f"{NODES} nodes on {', '.join(map(str, self.ports.values()))}"
+        places = {place.id: place for place in folder.nodes()}
+        self.links: Links | Wires | None = None
+        addresses = None
+        if settings.namespaces:
+            self.links = Wires(places, settings.folder / "wires.log")
+            addresses = _move(places, self.links.addresses)
+        self.nodes = self.members = Nodes(folder, settings.program, addresses)
+        if settings.namespaces:
+            for launch in self.nodes.launch.values():
+                launch.flags.append("--allow-plaintext")
+        elif any(kind.linked for kind in settings.kinds.values()):
+            self.links = self._proxy(settings)
+        self.ports: dict[str, int | str] = dict(self.nodes.addresses)
+        self.shown = f"{NODES} nodes: {', '.join(self.nodes.addresses.values())}"
 
-    def _links(self, settings: Settings) -> Links:
+    def _proxy(self, settings: Settings) -> Links:
         ports = {}
         for node in self.nodes.ids:
             place = self.nodes.place(node)
@@ -46,9 +57,12 @@ class Own:
         return Links(ports, settings.folder / "links.log", f"{settings.seed}/links")
 
     def start(self) -> None:
-        """Start all processes. Raises OSError, Problem, LinksFailed."""
+        """Start all processes. Raises OSError, Problem, LinksFailed, CannotInject."""
         if self.links is not None:
             self.links.start()
+        if isinstance(self.links, Wires):
+            for node, launch in self.nodes.launch.items():
+                launch.before = self.links.inside(node)
         self.nodes.start(*self.nodes.ids)
 
     def ended(self) -> str | None:
@@ -69,6 +83,18 @@ class Own:
         self.nodes.kill_now()
         if self.links is not None:
             self.links.kill_now()
+
+
+def _move(places: dict[str, NodePlace], addresses: dict[str, str]) -> dict[str, str]:
+    """Give the nodes other addresses in all configurations; node → "host:port" for callers."""
+    for node, place in places.items():
+        text = place.config.read_text(encoding="utf-8")
+        for other, address in addresses.items():
+            for known in (places[other].peer, places[other].http):
+                text = text.replace(f'"{known}"', f'"{known.replace(HOST, address)}"')
+        text = text.replace(f'host = "{HOST}"', f'host = "{addresses[node]}"')
+        write_whole(place.config, text)
+    return {node: place.http.replace(HOST, addresses[node]) for node, place in places.items()}
 
 
 def free_port() -> int:

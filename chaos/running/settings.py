@@ -29,6 +29,7 @@ class Settings:
             with all that comes behind the last one.
         program: what runs a node, before `serve --config …`.
         patience: seconds within which a write must be accepted and all nodes be ready again.
+        namespaces: whether links are cut in the kernel (`chaos.nemesis.wires`), not by a proxy.
         realm: see `chaos.workloads.caller.Caller`.
         addresses: "host:port" of the nodes of a cluster that is not the run's own.
     """
@@ -47,6 +48,7 @@ class Settings:
     seconds: float | None = None
     program: list[str] = field(default_factory=list)
     patience: float = 60.0
+    namespaces: bool = False
     realm: str = ""
     addresses: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ import pytest
 
 from chaos.clients import Clients
 from chaos.nemesis.fault import Fault, NotReached, Site
+from chaos.nemesis.links import Links
 from chaos.nemesis.members import Members
 from chaos.nemesis.table import FAULTS
 from chaos.running.own import Own
@@ -39,6 +40,8 @@ class Cluster:
         self.watch = Watch(clients, own.ended, PATIENCE)
         self.site = Site(folder, own.members, clients, self.watch, own.nodes, own.links)
         self.connections = Connections(own.ports)
+        assert isinstance(own.links, Links)
+        self.links = own.links
 
     def fault(self, name: str, pick: float = 0.4) -> Fault:
         return FAULTS[name](self.site, pick)
@@ -91,8 +94,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def undone(cluster: Cluster) -> Iterator[None]:
     """What a test that failed has left behind is not the next one's business."""
     yield
-    links = cluster.own.links
-    assert links is not None
+    links = cluster.links
     for who in list(links._asked):
         links.calm(who)
     cluster.nodes.resume(*cluster.nodes.ids)
@@ -189,8 +191,7 @@ def test_a_follower_alone_takes_nothing_and_disturbs_nobody(cluster: Cluster) ->
 
 
 def test_halves_and_pairs_are_cut_as_they_say(cluster: Cluster) -> None:
-    links = cluster.own.links
-    assert links is not None
+    links = cluster.links
     halves, pair = cluster.fault("halves"), cluster.fault("cut-pair")
     halves.start()
     held = {(rule.source, rule.target) for rule in links._asked[halves]}
@@ -208,8 +209,7 @@ def test_halves_and_pairs_are_cut_as_they_say(cluster: Cluster) -> None:
 
 
 def test_a_storm_breaks_connections_and_the_members_find_each_other_again(cluster: Cluster) -> None:
-    links = cluster.own.links
-    assert links is not None
+    links = cluster.links
     fault, before = cluster.fault("reconnect-storm"), links.counters().resets
     fault.start()
     cluster.until(lambda: links.counters().resets > before + 6, "no resets")
@@ -218,8 +218,7 @@ def test_a_storm_breaks_connections_and_the_members_find_each_other_again(cluste
 
 
 def test_slow_and_lossy_links_hurt_what_passes(cluster: Cluster) -> None:
-    links = cluster.own.links
-    assert links is not None
+    links = cluster.links
     for name in ("slow-links", "lossy-links"):
         fault, before = cluster.fault(name, 0.7), links.counters().hurt
         fault.start()
