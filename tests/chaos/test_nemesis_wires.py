@@ -20,8 +20,7 @@ from cluster.environment import ROOT
 from cluster.processes import birth
 
 PORT = 9_000
-ECHO = (
-    """
+ECHO = """
 import socket, sys
 listener = socket.create_server((sys.argv[1], 9000))
 print("ready", flush=True)
@@ -31,10 +30,7 @@ while True:
         print(data.decode(), flush=True)
         peer.sendall(b"heard " + data)
 """
-    % PORT
-)
-CALL = (
-    """
+CALL = """
 import socket, sys
 peer = socket.create_connection((sys.argv[1], 9000), 10)
 print("connected", flush=True)
@@ -42,8 +38,6 @@ for line in sys.stdin:
     peer.sendall(line.encode().strip())
     print(peer.recv(4096).decode(), flush=True)
 """
-    % PORT
-)
 
 
 class Talk:
