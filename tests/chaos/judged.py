@@ -7,7 +7,7 @@ judges, as if the machine had done something else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,6 +17,7 @@ from chaos.simulation.violation import JUDGES, Violation
 from raftcoord.commands import AdvanceClock, Envelope, encode
 from raftcoord.machine.state import Applied, Machine
 
+T = TypeVar("T")
 Twist = Callable[[Applied], Applied]
 
 
@@ -46,19 +47,14 @@ class World:
         self.clocks_honest = True
 
 
-def judges(*names: str) -> Any:
-    """All judges of one world with these members, told together; none has begun a process."""
-    observers = Observers(all_judges())
-    observers.began(World(*names))
-    return observers
-
-
 class Log:
     """Applies commands, in cluster time; every judge that reads entries is told."""
 
     def __init__(self) -> None:
         self.machine = Machine()
-        self.judges: Any = judges()
+        self.all = all_judges()
+        self.judges = Observers(self.all)
+        self.judges.began(World())  # type: ignore[arg-type]
         self.index = 0
         self.term = 1
         self.time = 0
@@ -95,6 +91,10 @@ class Log:
             step = min(time, 500)
             self.apply(AdvanceClock(self.term), after=step, seq=0, gateway="")
             time -= step
+
+    def judge(self, kind: type[T]) -> T:
+        """The judge of this kind."""
+        return next(item for item in self.all if isinstance(item, kind))
 
     def told(self, payload: bytes, applied: Applied, machine: Any, member: str = "n1") -> None:
         """Tell the judges of an entry."""

@@ -1,4 +1,4 @@
-"""The judges of locks, tokens and rings: what a real machine does is right, what is changed is not."""
+"""The judges of locks, tokens and rings: what a machine does is right, what is changed is not."""
 
 from __future__ import annotations
 
