@@ -36,7 +36,8 @@ class FastClock(FaultyFault):
 
     def stop(self) -> None:
         """Right it."""
-        self.control.set_rate(1.0)
+        if self.nodes:
+            self.control.set_rate(1.0)
 
 
 class SlowClock(FastClock):

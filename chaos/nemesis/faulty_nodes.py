@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from chaos.nemesis.fault import CannotInject, Fault, NotReached, Site
 from chaos.nemesis.faulty_control import Control
@@ -66,7 +68,9 @@ def other_program() -> str | None:
 
 
 class FaultyFault(Fault):
-    """A fault of one node that runs under `faulty`."""
+    """A fault of one node that runs under `faulty`. `ends`: whether the node ends by it."""
+
+    ends: ClassVar[bool] = False
 
     @classmethod
     def missing(cls) -> str | None:
@@ -89,15 +93,18 @@ class FaultyFault(Fault):
         return control_of(self.site, self.node)
 
     def stop(self) -> None:
-        """No fault any more; a node that ended starts again."""
+        """No fault any more; a node that ended by it starts again."""
+        if not self.nodes:
+            return  # it was never begun
         self.control.clear()
-        if not self.site.nodes.running(self.node):
+        if self.ends and not self.site.nodes.running(self.node):
             self.site.nodes.start(self.node)
 
     def choose(self, *, leader: float) -> str:
         """Hit one node: the leader with that probability, else a follower."""
         node = self.leader() if self.random.random() < leader else self.follower()
         self.nodes = (node,)
+        self.at = time.monotonic_ns()
         return node
 
     def until_ended(self, *reasons: str) -> None:

@@ -153,6 +153,24 @@ def test_flipped_bits_are_refused_with_their_place_and_the_node_rejoins(
         assert status(site, fault.node)["role"] != "learner"
 
 
+def test_a_fault_starts_no_node_that_another_one_killed(site: Site, monkeypatch: Patch) -> None:
+    fault = of(SlowSync, site, monkeypatch, leader=False)
+    with judged(site):
+        fault.start()
+        site.nodes.kill(fault.node)
+        fault.stop()
+        assert not site.nodes.running(fault.node)
+        site.nodes.start(fault.node)
+
+
+@pytest.mark.parametrize("kind", [*HERE, FlippedSnapshot], ids=lambda kind: kind.name)
+def test_a_fault_that_never_began_is_stopped_without_a_word(
+    site: Site, kind: type[FaultyFault]
+) -> None:
+    kind(site, 0.1).stop()
+    assert all(map(site.nodes.running, site.nodes.ids))
+
+
 # How far what is flipped was synced.
 
 

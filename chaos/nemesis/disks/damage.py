@@ -72,6 +72,8 @@ class FlippedJournal(FaultyFault):
 
     def stop(self) -> None:
         """The documented way back."""
+        if not self.nodes:
+            return  # it was never begun
         self.site.leader()
         self.site.nodes.kill(self.node)
         self.site.nodes.set_aside(self.node)

@@ -6,6 +6,7 @@ So it is also detached when the runner is killed: the pipe's other end is gone t
 from __future__ import annotations
 
 import contextlib
+import select
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from cluster.environment import ROOT
 from cluster.member import last_line
 
 PATIENCE = 10.0
+"""Seconds within which a helper answers, and ends."""
 
 
 class Helper:
@@ -69,4 +71,5 @@ class Helper:
 
     def _heard(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().strip()
+        heard = select.select([self._process.stdout], [], [], PATIENCE)[0]
+        return self._process.stdout.readline().decode().strip() if heard else ""

@@ -177,7 +177,7 @@ class PowerCut(_OnFuse):
             return time.monotonic() > until or all(control.hits for control in controls)
 
         self.site.wait(held, "time does not pass")
-        self.site.nodes.kill(*self.nodes)
+        self.at = self.site.nodes.kill(*self.nodes)
         lost = [cut_power(self.site, node, self.random.getrandbits(32)) for node in self.nodes]
         self.detail = ", ".join(lost)
         for control in controls:

@@ -11,7 +11,7 @@ class ReadError(FaultyFault):
 
     name = "read-error"
     about = "a node is killed and cannot read its journal at the start (EIO), then it can"
-    takes = alone = True
+    takes = alone = ends = True
     spans = ((0.1, 0.5),)
 
     def start(self) -> None:
@@ -29,7 +29,7 @@ class FlippedRead(FaultyFault):
 
     name = "flipped-read"
     about = "a node is killed and reads a flipped bit of its journal at the start"
-    takes = alone = True
+    takes = alone = ends = True
     spans = ((0.1, 0.5),)
 
     def start(self) -> None:

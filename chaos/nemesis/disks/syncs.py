@@ -17,7 +17,7 @@ class FailedSync(FaultyFault):
 
     name = "failed-sync"
     about = "a sync of one node's journal fails; the node ends, and is started again"
-    takes = alone = True
+    takes = alone = ends = True
     spans = ((0.1, 1.0),)
 
     def start(self) -> None:
