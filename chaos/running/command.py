@@ -42,6 +42,7 @@ REPORT, HISTORY, SCHEDULE = "report.html", "history.jsonl", "schedule.jsonl"
 KEPT = frozenset((REPORT, HISTORY, SCHEDULE))
 AROUND = 15.0
 """Seconds that a cluster takes to start, to come to rest and to stop."""
+LIST = "list"
 CONSENT = "--yes-break-this-cluster"
 
 
@@ -59,8 +60,8 @@ def register(commands: Any) -> None:
     run.add_argument("--schedule", type=Path, help="a file with the faults, instead of a seed's")
     run.add_argument(
         "--kinds",
-        help=f"kinds of faults with commas, or all this machine can do: all."
-        f" There are {', '.join(FAULTS)} (default: those that need no root)",
+        help="kinds of faults with commas; all: what this machine can do; list: say which there"
+        " are (default: those that need no root)",
     )
     run.add_argument(
         "--namespaces",
@@ -109,6 +110,11 @@ def register(commands: Any) -> None:
 
 def go(options: argparse.Namespace) -> int:
     """Run it; the exit code."""
+    if options.kinds == LIST:
+        for name, kind in FAULTS.items():
+            needs = "" if kind.needs == "nothing" else f" (needs {kind.needs})"
+            _say(f"{name:<18}{kind.about}{needs}")
+        return 0
     try:
         settings = _settings(options)
     except ValueError as error:
