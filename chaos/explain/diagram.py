@@ -24,7 +24,7 @@ HEAD = 5.0
 
 
 class Diagram:
-    """What is shown, and where."""
+    """What is shown, and where. `axis`: time downwards."""
 
     def __init__(self, recording: Recording, focus: Focus) -> None:
         self._focus = focus
@@ -38,7 +38,7 @@ class Diagram:
         members = [m for m in recording.members if any(s.lane == m and _lives(s) for s in
                    self._stretches)] or list(recording.members)  # fmt: skip
         self._lanes: Lanes = lanes(members, self._operations)
-        self._axis = Descent(self._moments(), begin, end, TOP)
+        self.axis = Descent(self._moments(), begin, end, TOP)
 
     def groups(self) -> dict[str, int]:
         """Group → how many messages."""
@@ -49,7 +49,7 @@ class Diagram:
 
     def svg(self) -> str:
         """The picture."""
-        height = self._axis.bottom + 40
+        height = self.axis.bottom + 40
         parts = [
             *self._time(),
             *self._bands(),
@@ -111,12 +111,12 @@ class Diagram:
 
     def _time(self) -> Iterator[str]:
         right = self._lanes.width - 10
-        for at in self._axis.ticks(40.0):
-            y = self._axis.y(at)
+        for at in self.axis.ticks(40.0):
+            y = self.axis.y(at)
             yield tag("line", class_="grid", x1=78.0, x2=right, y1=y, y2=y)
             yield tag("text", f"{at:.5f}", class_="scale", x=70.0, y=y + 3.5)
-        for before, after in self._axis.folds:
-            y = (self._axis.y(before) + self._axis.y(after)) / 2
+        for before, after in self.axis.folds:
+            y = (self.axis.y(before) + self.axis.y(after)) / 2
             yield tag("text", f"⋮ {seconds(after - before)}", class_="fold", x=70.0, y=y + 3.5)
 
     def _bands(self) -> Iterator[str]:
@@ -124,7 +124,7 @@ class Diagram:
             x = self._lanes.members.get(item.lane)
             if x is None:
                 continue
-            begin, end = self._axis.y(item.begin), self._axis.y(item.end)
+            begin, end = self.axis.y(item.begin), self.axis.y(item.end)
             term = "" if item.kind == "down" else f"T{item.name} "
             words = f"{item.lane}: {item.kind}, term {item.name}" if term else f"{item.lane}: down"
             yield tag("rect", class_=f"role {item.kind}", x=x - BAND / 2, y=begin, width=BAND,
@@ -135,16 +135,18 @@ class Diagram:
 
     def _faults(self) -> Iterator[str]:
         for number, item in enumerate(self._troubles):
-            begin, end = self._axis.y(item.at), self._axis.y(item.end)
+            begin, end = self.axis.y(item.at), self.axis.y(item.end)
             columns = [self._lanes.members[lane] for lane in item.lanes if lane in
                        self._lanes.members]  # fmt: skip
             shown = f"span {sort_of(item.name)}"
             aside = BAND / 2 + 4 if columns else 0.0
-            for x in columns or [96.0 + 7 * (number % 4)]:
+            beside = 92.0 + 7 * (number % 4)
+            for x in columns or [beside]:
                 yield tag("rect", class_=shown, x=x - aside, y=begin, width=4.0,
                           height=max(end - begin, 4.0), data_say=_fault(item))  # fmt: skip
-            x = columns[0] - BAND / 2 - 8 if columns else 128.0
-            yield tag("text", say(item.name), class_="fault", x=x, y=max(begin, TOP) + 22)
+            place = "fault" if columns else "fault links"
+            x = columns[0] - BAND / 2 - 8 if columns else beside + 9
+            yield tag("text", say(item.name), class_=place, x=x, y=max(begin, TOP) + 22)
 
     def _arrows(self) -> Iterator[str]:
         last: dict[tuple[str, str], float] = {}
@@ -152,7 +154,7 @@ class Diagram:
         for item in self.messages:
             drawn = groups.setdefault(item.group, [])
             x1, x2 = self._edges(item)
-            y1, y2 = self._axis.y(item.sent), self._axis.y(item.at)
+            y1, y2 = self.axis.y(item.sent), self.axis.y(item.at)
             words = f"{item.source} → {item.target}  {item.name}\n{item.words}".rstrip()
             took = f"{item.sent:.6f} to {item.at:.6f} s"
             drawn.append(tag("path", d=_arrow(x1, y1, x2, y2), data_say=f"{words}\n{took}"))
@@ -181,7 +183,7 @@ class Diagram:
         for mark in self.marks:
             x = self._lanes.members.get(mark.lane)
             if x is not None:
-                y = self._axis.y(mark.at)
+                y = self.axis.y(mark.at)
                 groups.setdefault(mark.kind, []).append(_dot(mark, x, y))
                 if mark.kind in _NAMED and y - last.get(mark.lane, -APART) >= APART:
                     last[mark.lane] = y
@@ -194,10 +196,11 @@ class Diagram:
         drawn, labels = [], []
         for item in self._operations:
             x = self._lanes.agents[item.client]
-            begin, end = self._axis.y(self._at(item.begin)), self._axis.y(self._ends(item))
+            begin, end = self.axis.y(self._at(item.begin)), self.axis.y(self._ends(item))
             named = " named" if item.id in self._focus.named else ""
+            outcome = "pending" if item.end == FOREVER else item.outcome
             drawn.append(
-                tag("rect", class_=f"op {item.outcome}{named}", x=x, y=begin, width=AGENT - 3,
+                tag("rect", class_=f"op {outcome}{named}", x=x, y=begin, width=AGENT - 3,
                     height=max(end - begin, 3.0), rx=2, data_say=self._words(item))
             )  # fmt: skip
             if named:
@@ -220,7 +223,7 @@ class Diagram:
     def _moment(self) -> Iterator[str]:
         if self._focus.moment is None:
             return
-        y = self._axis.y(self._focus.moment)
+        y = self.axis.y(self._focus.moment)
         yield tag("line", class_="moment", x1=8.0, x2=self._lanes.width - 8, y1=y, y2=y)
         words = f"here the rule is broken, {self._focus.moment:.6f} s"
         yield tag("text", words, class_="moment", x=78.0, y=y + 15, id="moment")

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 from chaos.history import Operation
 
-FIRST = 150.0
-MEMBER, CLIENT = 168.0, 30.0
-"""Widths; a client's is as wide as its agents need."""
+FIRST = 255.0
+"""Middle of the first member's column; faults of links and the axis are left of it."""
+MEMBERS = 900.0
+"""Width that all members share, as far as that suits."""
+MEMBER = (160.0, 280.0)
+"""Width of a member's column, least and most."""
+CLIENT = 26.0
+"""Room between two clients; each is as wide as its agents need."""
 AGENT = 11.0
 BAND = 26.0
 """Width of the band that shows what a member is."""
@@ -40,13 +45,11 @@ class Lanes:
 def lanes(members: Iterable[str], operations: Iterable[Operation]) -> Lanes:
     """The columns for these."""
     found = Lanes()
-    x = FIRST
-    for member in members:
-        found.members[member] = x
-        x += MEMBER
-    x += 10.0
-    names = sorted({item.client for item in operations}, key=_natural)
-    for agent in names:
+    names = [*members]
+    apart = min(max(MEMBERS / max(len(names), 1), MEMBER[0]), MEMBER[1])
+    found.members = {name: FIRST + number * apart for number, name in enumerate(names)}
+    x = FIRST + len(names) * apart - apart / 2 + 30.0
+    for agent in sorted({item.client for item in operations}, key=_natural):
         client = host_of(agent)
         if client not in found.clients:
             x += CLIENT if found.clients else 0.0

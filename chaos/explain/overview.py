@@ -64,7 +64,8 @@ def _faults(troubles: list[Trouble], x: Place) -> Iterator[str]:
         at = x(trouble.at)
         words = f"{trouble.at:.4f} s  {trouble.name}: {trouble.detail}"
         sort = sort_of(trouble.name)
-        yield tag("rect", class_=f"span {sort}", x=at, y=FAULTS - 6, width=3.0, height=12.0,
+        length = max(x(trouble.end) - at, 3.0)
+        yield tag("rect", class_=f"span {sort}", x=at, y=FAULTS - 6, width=length, height=10.0,
                   data_say=words)  # fmt: skip
         room = len(trouble.name) * 6.0 + 6
         row = next((number for number, end in enumerate(rows) if end <= at), None)

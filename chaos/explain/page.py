@@ -10,7 +10,7 @@ from chaos.explain.focus import Focus
 from chaos.explain.invariants import invariant
 from chaos.explain.overview import overview
 from chaos.explain.recording import Recording
-from chaos.explain.seen import GROUPS
+from chaos.explain.seen import GROUPS, Trouble
 from chaos.report.paper import document, number, resource, say, tag
 from chaos.report.spans import sort_of
 from chaos.report.tables import table
@@ -94,7 +94,8 @@ def _head(story: Story) -> str:
 def _schedule(story: Story, recording: Recording) -> Iterator[str]:
     if story.steps:
         heads = ("at", "fault", "what it did", "seed of the step")
-        yield table(heads, (_step(step, recording) for step in story.steps))
+        done = _doings(story.steps, recording.troubles)
+        yield table(heads, map(_step, story.steps, done))
     else:
         yield tag("p", "No fault: it happens in a healthy cluster.")
     commands = "\n".join(story.commands)
@@ -104,16 +105,27 @@ def _schedule(story: Story, recording: Recording) -> Iterator[str]:
         yield tag("details", tag("summary", "How it was made shorter"), shorter)
 
 
-def _step(step: Step, recording: Recording) -> list[str]:
-    done = [
-        trouble
-        for trouble in recording.troubles
-        if trouble.name == step.fault and 0 <= trouble.at - step.at < 2.5
-    ]
-    shown = f"{done[0].at:.4f} s: {done[0].detail}" if done else "did not apply, or not yet"
+def _step(step: Step, done: Sequence[Trouble]) -> list[str]:
+    said = [f"{one.detail} (at {one.at:.4f} s)" if one.at > step.at + 0.001 else one.detail
+            for one in done[:3]]  # fmt: skip
+    shown = "; ".join(said) if said else "did not apply"
     mark = tag("i", class_=f"mark {sort_of(step.fault)}")
     name = tag("th", mark, say(step.fault), scope="row")
     return [tag("td", f"{step.at:.4f}", class_="right"), name, say(shown), str(step.seed)]
+
+
+def _doings(steps: Sequence[Step], troubles: Sequence[Trouble]) -> list[list[Trouble]]:
+    """What each step did: what was told of its fault until the next step with the same."""
+    found: list[list[Trouble]] = [[] for _ in steps]
+    for trouble in troubles:
+        possible = [
+            number
+            for number, step in enumerate(steps)
+            if step.fault == trouble.name and step.at <= trouble.at + 1e-6
+        ]
+        if possible:
+            found[possible[-1]].append(trouble)
+    return found
 
 
 def _figure(diagram: Diagram, focus: Focus) -> Iterator[str]:

@@ -22,6 +22,8 @@ SECONDS = 150.0
 """Bounds on the search: runs, and real seconds."""
 SLACK = 3.0
 """Virtual seconds by which a candidate may break the rule later."""
+EXACT = 0.1
+"""Virtual seconds within which the shortest begin of a run is looked for."""
 Say = Callable[[str], None]
 
 
@@ -133,21 +135,23 @@ class _Shrinking:
 
     def _cut_the_tail(self) -> None:
         """Nothing behind the violation matters; what only the end shows may show earlier, too."""
-        best, at = self._best, self._broken.at
-        before = tuple(step for step in best.steps if step.at <= at)
-        during = at < best.profile.seconds
-        until = min(best.profile.seconds, at + SLACK) if during else best.profile.seconds
-        if (before, until) == (best.steps, best.until):
+        best, at, whole = self._best, self._broken.at, self._best.profile.seconds
+        end = whole if best.until is None else best.until
+        if at >= end:
+            if best.until is not None or self._breaks(replace(best, until=end)):
+                self._earlier(end)
             return
-        if self._breaks(replace(best, steps=before, until=until)):
+        before = tuple(step for step in best.steps if step.at <= at)
+        until = min(end, at + SLACK)
+        if (before, until) != (best.steps, best.until) and self._breaks(
+            replace(best, steps=before, until=until)
+        ):
             self._note(f"cut off behind the violation, at {until:.2f} s: {_faults(before)}")
-            if not during:
-                self._earlier(until)
 
-    def _earlier(self, until: float) -> None:
+    def _earlier(self, end: float) -> None:
         """A judge that looks at the whole history may find it in the begin of it."""
-        low, high = 0.0, until
-        while high - low > max(0.25, until / 32) and self._may_go_on():
+        low, high = 0.0, end
+        while high - low > max(EXACT, end / 32) and self._may_go_on():
             middle = (low + high) / 2
             steps = tuple(step for step in self._best.steps if step.at <= middle)
             if self._breaks(replace(self._best, steps=steps, until=middle)):

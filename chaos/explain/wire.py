@@ -8,7 +8,6 @@ given up) is shown as bytes.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from chaos.explain.seen import Message
 from chaos.explain.words import describe
 from chaos.simulation.ask import unframe
-from raftcoord.consensus.frames import BODY_LIMIT, HEADER
+from raftcoord.consensus.frames import BadFrame, FrameReader
 from raftcoord.consensus.handshake import Hello, Identity
 from raftcoord.consensus.messages import AnyMessage
 
@@ -27,7 +26,6 @@ _CHALLENGE = 24
 _ENOUGH = 4
 """Bytes of the word that a handshake begins with, by which it is known."""
 _HELLO_WORD, _CHALLENGE_WORD = b"raftcord", b"raftchal"
-_decode = msgspec.msgpack.Decoder(list[AnyMessage]).decode
 _ARRAY_OF_THREE, _SHORT_TEXT = b"\x93", bytes(range(0xA0, 0xC0))
 """The first bytes of what msgpack writes (specification, "formats")."""
 _answer = msgspec.msgpack.Decoder(tuple[int, int, bytes]).decode
@@ -52,6 +50,8 @@ class _Stream:
     sent: float = 0.0
     read: list[Message] = field(default_factory=list)
     is_new: bool = True
+    _reader: FrameReader = field(default_factory=FrameReader)
+    _ahead: bytes = b""
 
     def take(self, source: str, target: str, sent: float, time: float, data: bytes) -> bool:
         """Read on; False, and nothing is changed, where the bytes do not belong here."""
@@ -68,40 +68,46 @@ class _Stream:
                 del steps[0]
                 read.append(Message(begin, time, source, target, "handshake", "handshake", ""))
                 continue
-            if len(rest) < HEADER.size:
-                break
-            length, crc = HEADER.unpack_from(rest)
-            if not 0 < length <= BODY_LIMIT:
+            frame = self._frame(rest)
+            if frame is None:
                 return False
-            end = HEADER.size + length
-            if len(rest) < end:
+            messages, size = frame
+            if not messages:
                 break
-            messages = _messages(rest[HEADER.size : end], crc)
-            if messages is None:
-                return False
             for message in messages:
                 group, name, words = describe(message)
                 read.append(Message(begin, time, source, target, group, name, words))
-            rest = rest[end:]
+            rest = rest[size:]
             begin = sent
         self.steps, self.buffer, self.sent = steps, rest, begin
         self.read, self.is_new = read, False
         return True
+
+    def _frame(self, data: bytes) -> tuple[list[AnyMessage], int] | None:
+        """The messages of the frame that begins here, and its size; none where it is not whole.
+
+        None where it is no frame. What was read of it before is not read again.
+        """
+        if not (self._ahead and data.startswith(self._ahead)):
+            self._reader, self._ahead = FrameReader(AnyMessage), b""
+        try:
+            for at in range(len(self._ahead), len(data)):
+                # One byte at a time: where a frame ends is the reader's business.
+                self._reader.buffer()[:1] = data[at : at + 1]
+                for messages in self._reader.received(1):
+                    self._ahead = b""
+                    return messages, at + 1
+        except BadFrame:
+            self._ahead = b""
+            return None
+        self._ahead = data
+        return [], 0
 
 
 def _may_be(rest: bytes, size: int, word: bytes) -> bool:
     # Behind its proof a dialer says nothing before it is answered.
     fits = bool(word) or len(rest) <= size
     return fits and _agree(rest, word)
-
-
-def _messages(body: bytes, crc: int) -> list[AnyMessage] | None:
-    if zlib.crc32(body) != crc:
-        return None
-    try:
-        return _decode(body)
-    except ValueError:
-        return None
 
 
 class Wire:

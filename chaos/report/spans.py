@@ -11,15 +11,18 @@ CLIENTS = "clients"
 CLUSTER = "cluster"
 
 _SORTS = {
-    "care": ("rolling", "restart", "wipe", "rejoin", "transfer", "member", "snapshot"),
-    "link": (
-        *("partition", "isolat", "split", "halves", "one-way", "cut", "mute", "deaf", "link"),
-        *("delay", "loss", "reset", "stall", "storm", "network", "garbage"),
-    ),
-    "disk": ("disk", "sync", "read", "flip", "full", "space", "torn", "write", "bit"),
-    "clock": ("clock",),
     "kill": ("kill", "crash", "power"),
-    "pause": ("pause",),
+    "disk": ("disk", "sync", "read", "flip", "full", "space", "torn", "write"),
+    "care": (
+        *("rolling", "restart", "wipe", "rejoin", "transfer", "member", "snapshot", "remove"),
+    ),
+    "link": (
+        *("partition", "isolat", "split", "halves", "one-way", "one_way", "cut", "mute", "deaf"),
+        *("link", "delay", "loss", "reset", "stall", "storm", "network", "garbage", "flapping"),
+        *("late", "segment"),
+    ),
+    "clock": ("clock", "drift", "leap"),
+    "pause": ("pause", "suspend"),
 }
 SORTS = (*_SORTS, "other")
 """What sorts of faults there are to a reader; each has a colour."""
