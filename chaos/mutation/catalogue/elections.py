@@ -72,9 +72,9 @@ MUTATIONS = (
         focus=CUTS,
     ),
     Mutation(
-        "old-vote-counted",
+        "stale-answer-counted",
         "elections",
-        "A vote of an earlier campaign counts in the present one.",
+        "A vote of an earlier campaign is counted in the present one.",
         (
             Edit(
                 "consensus.electing:Electing.on_vote",
@@ -83,7 +83,8 @@ MUTATIONS = (
             ),
         ),
         within=30,
-        focus={**RIVALS, "faults": {**RIVALS["faults"], "late_bytes": 4}},
+        base="five",
+        focus={**RIVALS, "seconds": 15.0},
     ),
     Mutation(
         "deposed-leader-keeps-answering",

@@ -1,6 +1,6 @@
 """Faults in what members send each other, and in how members come and go."""
 
-from chaos.mutation.focus import GARBAGE, KILLS, LATE, MEMBERS, RESETS
+from chaos.mutation.focus import GARBAGE, LATE, MEMBERS, RESETS
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -52,25 +52,6 @@ MUTATIONS = (
         focus=LATE,
     ),
     Mutation(
-        "windows-never-refilled",
-        "transport",
-        "What was under way on a connection that broke is still waited for on the next one.",
-        (
-            Edit(
-                "consensus.replicating:Replicating.restart_peer",
-                "    self._in_flight[node.id] = 0\n",
-                "",
-            ),
-            Edit(
-                "consensus.replicating:Replicating.restart_peer",
-                "    self.next_index[node] = match + 1 if match else self.last().index + 1\n",
-                "",
-            ),
-        ),
-        within=10,
-        focus=RESETS,
-    ),
-    Mutation(
         "called-no-more",
         "transport",
         "A member whose connection broke is not called again.",
@@ -100,20 +81,6 @@ MUTATIONS = (
                 "if False:",
             ),
         ),
-    ),
-    Mutation(
-        "request-ids-begin-again",
-        "transport",
-        "Requests to the leader are numbered from one after every start.",
-        (
-            Edit(
-                "consensus.serving:Serving.__init__",
-                "journal.incarnation << 16 | journal.boot & 0xFFFF",
-                "0",
-            ),
-        ),
-        within=60,
-        focus=KILLS,
     ),
     Mutation(
         "two-changes-of-members-at-once",

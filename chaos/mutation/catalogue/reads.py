@@ -20,20 +20,6 @@ MUTATIONS = (
         focus=CUTS,
     ),
     Mutation(
-        "read-by-an-older-round",
-        "reads",
-        "The echo of a round that began before the read lets the read out.",
-        (
-            Edit(
-                "consensus.reads:ReadRounds.serve",
-                "number >= begun.number",
-                "number >= begun.number - 1",
-            ),
-        ),
-        within=60,
-        focus=CUTS,
-    ),
-    Mutation(
         "read-before-the-first-commit",
         "reads",
         "A new leader answers reads before an entry of its own term is committed.",

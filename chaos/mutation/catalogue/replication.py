@@ -1,6 +1,6 @@
 """Faults in what is copied, counted and committed."""
 
-from chaos.mutation.focus import CUTS, LATE, POWER
+from chaos.mutation.focus import CUTS, POWER
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -26,18 +26,18 @@ MUTATIONS = (
         focus=POWER,
     ),
     Mutation(
-        "stale-answer-counted",
+        "old-leader-heeded",
         "replication",
-        "An acknowledgement of an earlier term is counted.",
+        "A follower takes the entries of a leader whose term is over.",
         (
             Edit(
-                "consensus.replicating:Replicating.on_append_answer",
-                "m.term != self.term or self.role != LEADER",
-                "self.role != LEADER",
+                "consensus.electing:Electing.heed_leader",
+                "if term < self.term:",
+                "if self.role == LEADER and term < self.term:",
             ),
         ),
-        within=60,
-        focus=LATE,
+        within=20,
+        focus=CUTS,
     ),
     Mutation(
         "commit-of-an-older-term",
@@ -48,6 +48,12 @@ MUTATIONS = (
                 "consensus.replication:committed_index",
                 "index > commit and term_at(index) == term",
                 "index > commit",
+            ),
+            # One entry each: else the first entry of the leader's own travels with the older ones.
+            Edit(
+                "consensus.replicating:Replicating._send_entries",
+                "if batch and size > self.settings.batch:",
+                "if batch:",
             ),
         ),
         within=60,
