@@ -36,6 +36,7 @@ class SimEdges:
         self.sync = sync
         self.rate = rate
         self._loop = loop
+        self._time = loop.time
         self._rng = rng
         self._stopped = stopped
         self._since = loop.time()
@@ -45,7 +46,7 @@ class SimEdges:
 
     def monotonic(self) -> float:
         """Virtual seconds at this host's rate."""
-        return self._shown + (self._loop.time() - self._since) * self.rate
+        return self._shown + (self._time() - self._since) * self.rate
 
     def run_clock_at(self, rate: float) -> None:
         """From now on the monotonic clock shows `rate` seconds in a second."""

@@ -21,6 +21,7 @@ from chaos.simulation.network_links import Links
 
 _SPLIT = 0.1
 _TAPE = 1 << 10
+_MOMENT = struct.Struct("!d16s").pack
 _BACKLOG = 128
 _FIRST_PORT = 40_000
 _SYN_AGAIN = 1.0
@@ -116,12 +117,16 @@ class Network(Links):
     def carry(self, source: Endpoint, parts: list[bytes]) -> None:
         """Bring these, the last of which may be FIN, to the other end, in order."""
         loop = self._loop
-        now = loop.time()
-        when = now + self._latency(source.host.name, source.peer.host.name)
+        now, draw = source.left_at, loop.rng.random
+        if self._slow or self.loss:
+            when = now + self._latency(source.host.name, source.peer.host.name)
+        else:
+            least, most = self.latency
+            when = now + least + (most - least) * draw()
         # Never at the same instant as the one before: equals come in any order.
         if when <= source.last_arrival:
             when = math.nextafter(source.last_arrival, math.inf)
-        if loop.rng.random() < _SPLIT:
+        if draw() < _SPLIT:
             loop.later(when, self._arrive, source, parts, now, False)
             more = self._latency(source.host.name, source.peer.host.name)
             when = max(now + more, math.nextafter(when, math.inf))
@@ -157,8 +162,9 @@ class Network(Links):
     ) -> None:
         """Take it down in the trace, and tell who watches."""
         host = endpoint.host.name
-        moment = struct.pack("!d", self._loop.time()) + host.encode()
-        self.trace = zlib.crc32(data, zlib.crc32(moment, self.trace))
+        self.trace = zlib.crc32(
+            data, zlib.crc32(_MOMENT(self._loop.time(), host.encode()), self.trace)
+        )
         if self.watch is not None:
             self.watch(endpoint.peer.host.name, host, sent, bytes(data))
 
