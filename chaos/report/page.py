@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chaos.checkers import Verdict
-from chaos.checkers.recovery import windows
+from chaos.checkers.recovery import Window, windows
 from chaos.history import SECOND, History, Outcome
 from chaos.report.paper import document, number, resource, say, seconds, tag
 from chaos.report.series import Series, measure
@@ -37,11 +37,12 @@ def page(history: History, verdict: Verdict, words: Mapping[str, object]) -> str
     """The page."""
     series = measure(history)
     found = spans(history)
-    fallen = summaries(windows(history))
+    done = windows(history)
+    fallen = summaries(done)
     cards = list(violations(history, verdict))
     sections = [
-        _head(history, verdict, series, found),
-        _tiles(verdict, series, found, fallen),
+        _head(history, verdict, series, done),
+        _tiles(series, len(done), fallen),
         _section("Violations", *cards, class_="bad") if cards else "",
         _section("Undecided", *_undecided(verdict)) if verdict.undecided else "",
         _section("Timeline", _above(found), _figure(history, series, found)),
@@ -70,14 +71,13 @@ def _verdict(verdict: Verdict) -> str:
     return f"{found} violation{'s' if found > 1 else ''}"
 
 
-def _head(history: History, verdict: Verdict, series: Series, found: list[Span]) -> str:
+def _head(history: History, verdict: Verdict, series: Series, done: list[Window]) -> str:
     class_ = "good" if verdict.good else "bad"
     judges = [_judge(name, len(broken), verdict) for name, broken in verdict.violations.items()]
-    faults = [span for span in found if span.sort != "start"]
-    kinds = len({span.name for span in faults})
+    kinds = len({window.kind for window in done})
     nodes = f"{len(history.nodes)} nodes, " if history.nodes else ""
     sentence = (
-        f"{nodes}{number(len(history.operations))} operations and {number(len(faults))} faults"
+        f"{nodes}{number(len(history.operations))} operations and {number(len(done))} faults"
         f" of {kinds} kinds in {seconds(series.seconds)}, judged by"
     )
     return tag(
@@ -104,7 +104,7 @@ def _undecided(verdict: Verdict) -> list[str]:
     return [tag("p", words, class_="note"), table(("judge", "of", "why"), rows)]
 
 
-def _tiles(verdict: Verdict, series: Series, found: list[Span], fallen: list[Summary]) -> str:
+def _tiles(series: Series, faults: int, fallen: list[Summary]) -> str:
     total: dict[Outcome, int] = {name: sum(row) for name, row in series.counts.items()}
     longest = max((item.longest or 0 for item in fallen), default=0.0)
     rate = total["ok"] / series.seconds
@@ -114,7 +114,7 @@ def _tiles(verdict: Verdict, series: Series, found: list[Span], fallen: list[Sum
         ("accepted", number(total["ok"]), f"{rate:,.0f} a second"),
         ("refused", number(total["refused"]), "a definite no"),
         ("unknown", number(total["unknown"]), f"and {number(total['never-sent'])} never sent"),
-        ("faults", number(sum(span.sort != "start" for span in found)), "at work"),
+        ("faults", number(faults), f"of {len(fallen)} kinds"),
         ("latency", "–" if middle is None else seconds(middle), "median of the medians"),
         ("longest wait", seconds(longest) if longest else "–", "for a write after a fault"),
     ]

@@ -37,11 +37,12 @@ class Summary:
 
 
 def summaries(found: list[Window]) -> list[Summary]:
-    """One for each kind, in the order in which they first came."""
+    """One for each kind: first those behind which nothing was accepted, then the longest."""
     kinds: dict[str, list[Window]] = {}
     for window in found:
         kinds.setdefault(window.kind, []).append(window)
-    return [_summary(kind, of_kind) for kind, of_kind in kinds.items()]
+    known = [_summary(kind, of_kind) for kind, of_kind in kinds.items()]
+    return sorted(known, key=lambda item: (-item.without, -(item.longest or 0), item.kind))
 
 
 def _summary(kind: str, of_kind: list[Window]) -> Summary:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.checkers import Verdict, Violation
+from chaos.checkers import Undecided, Verdict, Violation
 from chaos.history import SECOND, History
-from chaos.report import page
+from chaos.report import page, report
 from chaos.report.series import MOST, measure, percentile
 from chaos.report.spans import CLIENTS, CLUSTER, LINKS, lanes, levels, spans
 from tests.chaos.report_world import NODES, at, fault, load, operation, story
@@ -83,6 +83,7 @@ def test_a_page_says_what_was_run_and_how_it_went(tmp_path: Path) -> None:
     assert {"seed", "clients"} <= set(shown.all("dt"))
     assert shown.addresses == []
     assert "pause-follower" in shown.all("text")
+    assert any("5 faults of 5 kinds in 8 s" in text for text in shown.all("p"))
     assert {"kill-leader", "slow-links", "lock.acquire", "all"} <= set(shown.all("th"))
 
 
@@ -99,6 +100,18 @@ def test_a_violation_comes_first_with_its_piece_of_history() -> None:
     assert [text for text in said if text in ("c1-1 at n2", "kill leader", "c2-2 at n3")] == [
         *("c1-1 at n2", "kill leader", "c2-2 at n3"),
     ]
+
+
+def test_what_a_judge_could_not_tell_is_neither_good_nor_bad() -> None:
+    history = story(*load(2.0, 50))
+    unknown = {"reads": [Undecided("lock/1", "too many orders are possible")]}
+    verdict = Verdict({"locks": [], "reads": []}, history.counts(), [], unknown)
+    markup = page.page(history, verdict, {})
+    shown = Outline(markup)
+    assert shown.all("h1") == ["No violation"]
+    assert '<li class="open">reads' in markup
+    assert "too many orders are possible" in shown.all("td")
+    assert any("UNDECIDED (reads) lock/1" in line for line in report(history, verdict))
 
 
 def test_hostile_words_stay_words() -> None:
