@@ -115,7 +115,8 @@ class Trouble:
     """Carries a schedule out in a world, from now on.
 
     Args:
-        said: told the name of each fault that is done and what it does to whom.
+        said: told the name of each fault that is done or over, and what it does to whom; the
+            world's observers are, where it is None.
 
     Attributes:
         done: fault → how often it was done.
@@ -126,12 +127,12 @@ class Trouble:
         self,
         world: World,
         steps: Sequence[Step],
-        said: Callable[[str, str], None] = lambda name, detail: None,
+        said: Callable[[str, str], None] | None = None,
     ) -> None:
         self.done = Counter[str]()
         self.cuts = Counter[tuple[str, str]]()
         self._world = world
-        self._said = said
+        self._said = world.note_fault if said is None else said
         self._over = False
         self._number = 0
         self._undone: dict[int, Callable[[], object]] = {}

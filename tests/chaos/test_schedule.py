@@ -99,9 +99,13 @@ class _Noted:
     def __init__(self) -> None:
         self.log: list[tuple[float, str]] = []
         self.loop = VirtualLoop(1)
+        self.told: list[tuple[str, str]] = []
 
     def say(self, text: str) -> None:
         self.log.append((round(self.loop.time() - 1000, 3), text))
+
+    def note_fault(self, name: str, detail: str) -> None:
+        self.told.append((name, detail))
 
     def begins(self, act: Act) -> bool:
         self.say(f"begin {act.rng.randrange(1000)}")
@@ -123,9 +127,8 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> _Noted:
 
 
 def test_steps_are_done_at_their_times_each_with_its_own_draws(noted: _Noted) -> None:
-    told = []
     steps = (Step(1.0, "begins", 5), Step(1.5, "never", 6), Step(2.5, "begins", 5))
-    trouble = Trouble(cast(World, noted), steps, lambda *what: told.append(what))
+    trouble = Trouble(cast(World, noted), steps)
     noted.loop.run_until(1010)
     drawn = noted.log[0][1]
     assert noted.log == [
@@ -137,7 +140,7 @@ def test_steps_are_done_at_their_times_each_with_its_own_draws(noted: _Noted) ->
         (4.5, "end"),
     ]
     assert trouble.done == {"begins": 2}
-    assert told == [("begins", what) for what in ("n1", "n1", "over", "over")]
+    assert noted.told == [("begins", what) for what in ("n1", "n1", "over", "over")]
     trouble.end()
     assert len(noted.log) == 6
 
