@@ -16,7 +16,7 @@ from chaos.simulation.outcome import Broken, Outcome
 from chaos.simulation.pool import Lost, Pool
 
 BOUND = 60.0
-"""Real seconds of one run."""
+"""Processor seconds of one run."""
 CRASH = "crash"
 PRELOAD = ("chaos.simulation.simulate",)
 

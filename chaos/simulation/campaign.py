@@ -17,7 +17,7 @@ from chaos.simulation.profiles import PROFILES, Profile
 from chaos.simulation.results import Results, kind_hash
 
 BOUND = 120.0
-"""Real seconds of one seed; the longest seen on a busy machine takes a tenth of it."""
+"""Processor seconds of one seed; the longest seen took a tenth of it."""
 FIVE_EVERY = 4
 """With the profile `mixed`, of so many seeds one is played with five members."""
 PROGRESS = 0.5
@@ -140,7 +140,7 @@ class Campaign:
         jobs: what to play, in this order. processes: how many at a time.
         results: where the runs are kept, None for nowhere.
         play: plays one job; a function at the top of a module.
-        bound: real seconds one job may take.
+        bound: processor seconds one job may take.
     """
 
     jobs: Sequence[Job]

@@ -25,6 +25,9 @@ R = TypeVar("R")
 
 RECYCLE = 200
 """Tasks after which a worker makes room for a new one, so that nothing piles up in it."""
+PATIENCE = 8.0
+"""So many times as long as it may work a task may last by the clock on the wall: other programs
+want the processor too."""
 GRACE = 10.0
 """Seconds in which a worker that takes too long may say where it stands."""
 
@@ -56,7 +59,7 @@ class Pool(Generic[T, R]):
 
     Args:
         work: a function at the top of a module; task and result are pickled.
-        bound: real seconds a task may take.
+        bound: seconds that a task may work, of the processor's time.
         fresh: a new process for every task.
         preload: modules that are imported once, before the processes are forked.
     """
@@ -117,7 +120,7 @@ class Pool(Generic[T, R]):
             worker = _Worker(process, ours)
             self._workers.append(worker)
         worker.task = task
-        worker.kill_at = time.monotonic() + self._bound + GRACE
+        worker.kill_at = time.monotonic() + self._bound * PATIENCE + GRACE
         try:
             worker.pipe.send(task)
         except (BrokenPipeError, ConnectionResetError):
@@ -133,7 +136,7 @@ class Pool(Generic[T, R]):
             if worker.pipe.poll():
                 result = self._receive(worker)
             elif time.monotonic() >= worker.kill_at:
-                result = Lost(f"silent for {self._bound + GRACE:g} s; it was killed", late=True)
+                result = Lost(f"silent for {self._bound * PATIENCE + GRACE:g} s; killed", late=True)
             else:
                 continue
             worker.task = None
@@ -175,30 +178,62 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], bound: float, path: lis
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who gives the tasks
     sys.path[:] = path
     logging.disable(logging.CRITICAL)
-    main = threading.get_ident()
+    sys.unraisablehook = lambda _: (
+        None
+    )  # generators of processes that were killed in the simulation
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
-        alarm = threading.Timer(bound, _too_long, (pipe, bound, main))
-        alarm.daemon = True
-        alarm.start()
+        watch = _Watch(pipe, bound)
         result: Any
         try:
             result = work(task)
         except BaseException:  # noqa: BLE001 - whatever it is, the task is lost and says why
             result = Lost(traceback.format_exc())
-        alarm.cancel()
+        watch.end()
         try:
             pipe.send(result)
         except (BrokenPipeError, ConnectionResetError):
             return
 
 
-def _too_long(pipe: Connection, bound: float, thread: int) -> None:
-    """Say where the task stands, and end."""
-    frame = sys._current_frames().get(thread)
-    stack = "".join(traceback.format_stack(frame)) if frame is not None else "unknown\n"
-    pipe.send(Lost(f"it took longer than {bound:g} s; it stood at\n{stack}", late=True))
-    os._exit(1)
+class _Watch:
+    """Ends a worker that works longer than it may, and says where it stands. Of the main thread."""
+
+    def __init__(self, pipe: Connection, bound: float) -> None:
+        self._pipe = pipe
+        self._bound = bound
+        self._thread = threading.get_ident()
+        self._until = time.process_time() + bound, time.monotonic() + bound * PATIENCE
+        self._lock = threading.Lock()
+        self._over = False
+        self._arm()
+
+    def _arm(self) -> None:
+        self._timer = threading.Timer(self._bound, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _look(self) -> None:
+        with self._lock:
+            if self._over:
+                return
+            if time.process_time() < self._until[0] and time.monotonic() < self._until[1]:
+                self._arm()
+                return
+            self._give_up()
+
+    def _give_up(self) -> None:
+        frame = sys._current_frames().get(self._thread)
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else "unknown\n"
+        why = f"it took longer than {self._bound:g} s; it stood at\n{stack}"
+        self._pipe.send(Lost(why, late=True))
+        os._exit(1)
+
+    def end(self) -> None:
+        """The task is done."""
+        with self._lock:
+            self._over = True
+            self._timer.cancel()
