@@ -27,22 +27,24 @@ class ClientDied(Exception):
 
 
 class Clients:
-    """Starts client processes and follows their files. `folder` takes the files and logs."""
+    """Starts client processes and follows their files.
+
+    Args:
+        folder: takes the files and logs.
+
+    `files`: what they write, also those that were killed. `counts`: of outcomes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._plans: dict[str, Plan] = {}
         self._spared: set[str] = set()
-        self._tails: list[_Tail] = []
+        self._tails: dict[str, _Tail] = {}
+        self.files: list[Path] = []
         self._begun: dict[str, Invoke] = {}
         self._writes: list[tuple[int, int]] = []
         self.counts: Counter[Outcome] = Counter()
-
-    @property
-    def files(self) -> list[Path]:
-        """What they write."""
-        return [tail.file for tail in self._tails]
 
     @property
     def working(self) -> tuple[str, ...]:
@@ -70,7 +72,8 @@ class Clients:
         self._plans[plan.client] = plan
         if spared:
             self._spared.add(plan.client)
-        self._tails.append(_Tail(Path(plan.history)))
+        self._tails[plan.client] = _Tail(Path(plan.history))
+        self.files.append(Path(plan.history))
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(plan) + b"\n")
         process.stdin.flush()
@@ -82,6 +85,8 @@ class Clients:
         process.wait()
         assert process.stdin is not None
         process.stdin.close()
+        self._read(client)
+        del self._tails[client]
         plan = self._plans[client]
         named = {f"c{number}" for number in range(1, len(self._plans) + 2)} - set(self._plans)
         name = min(named, key=lambda text: int(text[1:]))
@@ -100,9 +105,8 @@ class Clients:
 
     def follow(self) -> None:
         """Read what was written meanwhile. Raises ClientDied."""
-        for tail in self._tails:
-            for line in tail.read():
-                self._take(line)
+        for client in self._tails:
+            self._read(client)
         for client, process in self._processes.items():
             code = process.poll()
             if code is not None:
@@ -148,6 +152,10 @@ class Clients:
                 data = file.read_bytes()
                 if not data.endswith(b"\n"):
                     file.write_bytes(data[: data.rfind(b"\n") + 1])
+
+    def _read(self, client: str) -> None:
+        for line in self._tails[client].read():
+            self._take(line)
 
     def _take(self, line: Line) -> None:
         if isinstance(line, Invoke):

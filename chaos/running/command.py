@@ -40,6 +40,8 @@ INTERRUPTED = 130
 PROGRAM = "RAFTCOORD_NODE_PROGRAM"
 REPORT, HISTORY, SCHEDULE = "report.html", "history.jsonl", "schedule.jsonl"
 KEPT = frozenset((REPORT, HISTORY, SCHEDULE))
+STEP = 3.5
+"""Seconds that a fault takes, on the average of all kinds, with its recovery."""
 AROUND = 15.0
 """Seconds that a cluster takes to start, to come to rest and to stop."""
 LIST = "list"
@@ -180,7 +182,7 @@ class _Once:
 def _total(settings: Settings) -> float | None:
     """Seconds that the run will take, where that is known."""
     if settings.minutes is not None:
-        return settings.minutes * 60 + AROUND
+        return max(settings.minutes * 60, settings.turn * STEP) + AROUND
     return settings.seconds
 
 

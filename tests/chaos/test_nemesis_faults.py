@@ -124,6 +124,7 @@ def test_a_kill_takes_the_process_and_stop_brings_it_back(cluster: Cluster) -> N
     assert {node for node in before if before[node] != after[node]} == set(fault.nodes)
 
 
+@pytest.mark.slow
 def test_all_are_killed_at_once(cluster: Cluster) -> None:
     fault = cluster.fault("kill-all")
     fault.start()
@@ -166,7 +167,9 @@ def test_a_node_that_is_paused_can_be_stopped(cluster: Cluster) -> None:
     cluster.rest()
 
 
-@pytest.mark.parametrize("name", ["isolate-leader", "mute-leader", "deaf-leader"])
+@pytest.mark.parametrize(
+    "name", ["isolate-leader", "mute-leader", pytest.param("deaf-leader", marks=pytest.mark.slow)]
+)
 def test_a_leader_that_is_cut_off_loses_its_place(cluster: Cluster, name: str) -> None:
     fault = cluster.fault(name)
     fault.start()

@@ -186,13 +186,23 @@ def _parent(pid: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """The exit code and stderr of a run that is refused before it begins."""
+    code = main.main(["run", "--data", str(folder / "cluster"), *SHORT, *words])
+    said = capsys.readouterr()
+    assert said.out == ""
+    return code, said.err
+
+
+def test_a_folder_with_something_in_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "cluster"
     folder.mkdir()
     (folder / "state.json").write_text("{}")
-    ended = run(tmp_path, "--rounds", "1")
-    assert ended.returncode == main.USAGE
-    assert f"{folder} is not empty" in ended.stderr
+    code, said = refused(tmp_path, capsys, "--rounds", "1")
+    assert code == main.USAGE
+    assert f"{folder} is not empty" in said
     assert [entry.name for entry in folder.iterdir()] == ["state.json"]
 
 
@@ -208,20 +218,38 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert f"port {port + 1}" in ended.stderr
 
 
-def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "schedule"
     step = '{"fault": "kill-leader", "before": 1, "lasts": 1}'
     file.write_text(f"{step}\n{step.replace('leader', 'everybody')}\n")
-    ended = run(tmp_path, "--schedule", str(file))
-    assert ended.returncode == main.UNREADABLE
-    assert f"{file}, line 2: " in ended.stderr
-    assert "kill-everybody" in ended.stderr
+    code, said = refused(tmp_path, capsys, "--schedule", str(file))
+    assert code == main.UNREADABLE
+    assert f"{file}, line 2: " in said
+    assert "kill-everybody" in said
 
 
-def test_an_unknown_workload_is_named(tmp_path: Path) -> None:
-    ended = run(tmp_path, "--workloads", "looks")
-    assert ended.returncode == main.USAGE
-    assert "there is no workload looks" in ended.stderr
+def test_an_unknown_workload_or_kind_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = refused(tmp_path, capsys, "--workloads", "looks")
+    assert code == main.USAGE
+    assert "there is no workload looks" in said
+    code, said = refused(tmp_path, capsys, "--kinds", "kill-bill")
+    assert code == main.USAGE
+    assert "there is no fault kill-bill" in said
+    assert not (tmp_path / "cluster").exists(), "what is refused makes nothing"
+
+
+@pytest.mark.parametrize("words", [("--rounds", "0"), ("--minutes", "nan"), ("--rate", "-1")])
+def test_numbers_that_mean_nothing_are_refused(
+    words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["run", *words])
+    assert ended.value.code == main.USAGE
+    assert words[0] in capsys.readouterr().err
 
 
 def test_a_workload_that_breaks_ends_the_run_with_its_words(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_the_users_own_faults_are_called_by_name(urls: str, tmp_path: Path) -> N
     assert "power" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_ends_the_run_and_says_so(urls: str, tmp_path: Path) -> None:
     words = ("--cluster", urls, CONSENT, "--data", str(tmp_path / "run"), "--rounds", "1")
     ended = run(*words, "--inject", "false", "--kinds", "power")

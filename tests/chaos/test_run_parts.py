@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chaos import checkers, history, main
+from chaos.clients import Clients
 from chaos.history import FORMAT, Fault, Header, Invoke, Result, Unreadable, Writer
 from chaos.report import report
 from chaos.workloads import WORKLOADS, Probe, Workload, requests
@@ -119,6 +120,21 @@ def test_an_unreadable_history_is_refused_with_position_and_reason(
     assert (refused.value.line, reason in refused.value.reason) == (line, True), refused.value
     assert main.main(["judge", str(file)]) == main.UNREADABLE
     assert f"{file}, line {line}: " in capsys.readouterr().err
+
+
+def test_a_line_that_a_killed_client_did_not_finish_is_cut(tmp_path: Path) -> None:
+    file = write(tmp_path / "c1.jsonl", invoke(10, "a"), Result(20, "a", "ok", 200))
+    whole = file.read_bytes()
+    clients = Clients(tmp_path)
+    clients.files += [file, tmp_path / "never-begun.jsonl"]
+    clients.lines_whole()
+    assert file.read_bytes() == whole
+    file.write_bytes(whole + b'{"line":"invoke","at"')
+    clients.lines_whole()
+    assert file.read_bytes() == whole
+    file.write_bytes(b'{"line":"his')
+    clients.lines_whole()
+    assert file.read_bytes() == b""
 
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
