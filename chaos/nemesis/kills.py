@@ -98,7 +98,7 @@ class WipedNode(Fault):
         """Kill it and remove its data."""
         node = self.leader() if self.random.random() < 0.3 else self.follower()
         self.nodes = (node,)
-        self.site.nodes.kill(node)
+        self.at = self.site.nodes.kill(node)
         self.site.nodes.set_aside(node)
 
     def stop(self) -> None:
