@@ -1,13 +1,15 @@
 """Frames: what members write to each other once they have proved who they are.
 
-    0       4       8                                    8 + length
-    ├───────┼───────┼────────────────────────────────────┤
-    │length │ CRC-32│ body: a msgpack array of messages  │
-    └───────┴───────┴────────────────────────────────────┘
+    0       4       8      12                                   12 + length
+    ├───────┼───────┼───────┼────────────────────────────────────┤
+    │length │ check │ CRC-32│ body: a msgpack array of messages  │
+    └───────┴───────┴───────┴────────────────────────────────────┘
 
-Both numbers are unsigned, big-endian; the CRC-32 is of the body. A message is a map with string
-keys. All messages of one turn of the loop leave as one frame; the length is checked before
-anything is buffered, and the decoder reserves no room for elements that are only announced.
+The numbers are unsigned, big-endian. `check` is the CRC-32 of the length: a damaged length is seen
+at once and not when so many bytes have come, which on an idle link takes an hour. The last one is
+the CRC-32 of the body. A message is a map with string keys. All messages of one turn of the loop
+leave as one frame; the length is checked before anything is buffered, and the decoder reserves no
+room for elements that are only announced.
 Nothing here touches a socket.
 """
 
@@ -18,7 +20,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-HEADER = struct.Struct("!II")
+HEADER = struct.Struct("!III")
+_LENGTH = struct.Struct("!I")
 MESSAGE_LIMIT = 4 << 20
 """Bytes one message may have, packed."""
 MESSAGES_LIMIT = 4096
@@ -75,13 +78,18 @@ class FrameWriter:
             for packed in body:
                 length += len(packed)
                 crc = zlib.crc32(packed, crc)
-            parts.append(HEADER.pack(length, crc))
+            parts.append(HEADER.pack(length, check(length), crc))
             parts.append(head)
             parts.extend(body)
         self.frames += len(self._bodies)
         self._bodies = []
         self._room = self.size = 0
         return b"".join(parts)
+
+
+def check(length: int) -> int:
+    """What stands beside the length of a body."""
+    return zlib.crc32(_LENGTH.pack(length))
 
 
 def _array_head(count: int) -> bytes:
@@ -134,8 +142,8 @@ class FrameReader:
             yield self._decode(body, self._crc)
             return
         while self._end - self._start >= HEADER.size:
-            length, crc = HEADER.unpack_from(self._buffer, self._start)
-            if not 0 < length <= BODY_LIMIT:
+            length, echo, crc = HEADER.unpack_from(self._buffer, self._start)
+            if echo != check(length) or not 0 < length <= BODY_LIMIT:
                 raise BadFrame("length")
             begin = self._start + HEADER.size
             if begin + length > self._end:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 BOUND = 512
 """Bytes a side may have sent before it is believed; the receiving buffer has no more."""
-VERSION = 1
+VERSION = 2
 NAME_LIMIT = 64
 """Bytes of UTF-8 in a cluster's or a node's id."""
 

@@ -260,4 +260,5 @@ async def rogue(world: World, handler: Handler) -> AsyncIterator[PeerAddress]:
 def frame(*messages: Any) -> bytes:
     """A frame, made without the product's writer."""
     body = msgpack.packb(list(messages))
-    return struct.pack("!II", len(body), zlib.crc32(body)) + body
+    size = struct.pack("!I", len(body))
+    return size + struct.pack("!II", zlib.crc32(size), zlib.crc32(body)) + body

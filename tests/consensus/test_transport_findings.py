@@ -17,6 +17,7 @@ from pysyncobj import SyncObj, SyncObjConf
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
+from raftcoord.consensus.frames import HEADER
 from tests.consensus.peers_world import BOUND, HOST, Caller, World, frame, on_each_loop
 
 RAN: list[str] = []
@@ -120,7 +121,7 @@ async def test_finding_3_a_newer_connection_silences_the_older(world: World):
         ("n9", {"type": "new"}),
     ]
     assert peer.say("n9", {"type": "answer"})
-    size, _ = struct.unpack("!II", await new.read(8))
+    size, _, _ = HEADER.unpack(await new.read(HEADER.size))
     assert b"answer" in await new.read(size)
     new.writer.close()
 
@@ -139,7 +140,7 @@ async def test_finding_3_what_was_gathered_for_the_old_connection_is_not_sent_on
     await world.until(lambda: len(peer.told) == 3)
     peer.net.flush()
     peer.say("n9", {"type": "fresh"})
-    size, _ = struct.unpack("!II", await new.read(8))
+    size, _, _ = HEADER.unpack(await new.read(HEADER.size))
     assert b"fresh" in await new.read(size)
     new.writer.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from raftcoord.consensus.frames import BODY_LIMIT
+from raftcoord.consensus.frames import BODY_LIMIT, HEADER, check
 from raftcoord.consensus.handshake import BOUND, Acceptor, Dialer, Hello, Identity
 from raftcoord.consensus.transport import PeerAddress
 from tests.consensus.peers_world import HOST, SECRET, Caller, World, frame, on_each_loop, rogue
@@ -24,7 +24,7 @@ FIRST_WORDS = {
     "a huge length": (b"\xff\xff\xff\xff" * 4, "magic"),
     "zeros": (bytes(100_000), "magic"),
     "a frame": (frame({"type": "vote"}), "magic"),
-    "a later version": (HELLO[:9] + b"\x02" + HELLO[10:], "version"),
+    "a later version": (HELLO[:9] + bytes([HELLO[9] + 1]) + HELLO[10:], "version"),
     "a name with rubbish behind it": (HELLO[:30] + b"\x01" + HELLO[31:], "malformed"),
 }
 
@@ -207,8 +207,8 @@ async def test_a_stranger_has_one_small_buffer(world: World):
 
 BROKEN: dict[str, tuple[bytes, str]] = {
     "no length": (bytes(8), "length"),
-    "a huge length": (struct.pack("!II", 2**32 - 1, 0) + bytes(1000), "length"),
-    "a length just beyond": (struct.pack("!II", BODY_LIMIT + 1, 0), "length"),
+    "a huge length": (HEADER.pack(2**32 - 1, check(2**32 - 1), 0) + bytes(1000), "length"),
+    "a length just beyond": (HEADER.pack(BODY_LIMIT + 1, check(BODY_LIMIT + 1), 0), "length"),
     "a wrong checksum": (frame({"n": 1})[:-1] + b"\x02", "checksum"),
     "a pickle": (pickle.dumps({"a": 1}, 4) * 10, "length"),
     "no messages": (frame(), "body"),
