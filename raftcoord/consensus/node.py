@@ -405,7 +405,9 @@ class Node:
         """What is done a few times a second, whatever happens."""
         self._chores = self._loop.call_later(0.2, self._do_chores)
         self.raft.log.retry_space()
-        member = self.raft.history.current.members.get(self.settings.id)
+        # One that is not committed can be cut again, and then nobody knows this node.
+        committed = self.raft.history.at(self.raft.commit)
+        member = committed.members.get(self.settings.id)
         joined = member is not None and member.incarnation == self.incarnation
         self._joined = self._joined or joined
         if self.settings.start == "join" and not self._joined:

@@ -1,0 +1,63 @@
+"""Faults that the simulation found in the product, each as the story that showed it."""
+
+from chaos.simulation.profiles import PROFILES, replace
+from chaos.simulation.world import World
+from raftcoord.consensus.node import Node
+
+
+def quiet_world(members: int) -> World:
+    """Members without faults and without clients."""
+    world = World(1, profile=replace(PROFILES["five"], members=members, spares=0, clients=0))
+    world.begin()
+    world.until(lambda: _settled(world), 10, "a leader whose first entry is everywhere")
+    return world
+
+
+def _settled(world: World) -> bool:
+    leader = world.leader()
+    if leader is None or len(world.alive()) < len(world.members):
+        return False
+    applied = node(world, leader).applied
+    return applied > 1 and {node(world, name).applied for name in world.members} == {applied}
+
+
+def node(world: World, name: str) -> Node:
+    found = world.members[name].node
+    assert found is not None
+    return found
+
+
+def cut(world: World, names: list[str], others: list[str]) -> None:
+    for name in names:
+        for other in others:
+            if name != other:
+                world.loop.net.cut(name, other)
+
+
+def knows(world: World, name: str, learner: str) -> bool:
+    """Whether a member's configuration has the learner's new folder, committed or not."""
+    members = node(world, name).raft.history.current.members
+    return learner in members and members[learner].incarnation != 0
+
+
+def test_a_wiped_member_whose_taking_in_was_not_committed_asks_again() -> None:
+    world = quiet_world(5)
+    leader = world.leader()
+    assert leader is not None
+    wiped = next(name for name in sorted(world.members) if name != leader)
+    others = [name for name in sorted(world.members) if name not in (leader, wiped)]
+    world.wipe(wiped)
+    world.start(wiped)
+    # Only the leader and the wiped one hold the entry that takes it in; then they are apart.
+    world.until(lambda: world.members[wiped].node is not None, 5, "the wiped member runs")
+    cut(world, [leader], others)
+    cut(world, [wiped], others)
+    world.until(lambda: knows(world, wiped, wiped), 5, "the wiped member sees itself taken in")
+    assert not any(knows(world, name, wiped) for name in others)
+    cut(world, [leader], [wiped])
+    world.until(lambda: world.leader() in others, 10, "the others have a leader")
+    world.loop.net.heal_all()
+
+    world.until(node(world, wiped).raft.is_voter, 30, "the wiped member votes again")
+    assert all(knows(world, name, wiped) for name in others)
+    world.loop.close()
