@@ -67,12 +67,16 @@ class RaftcoordError(Exception):
     Args:
         detail: one sentence: what, with what, and what to do.
         **fields: the same facts for programs; JSON values, durations in seconds.
+
+    Attributes:
+        revision: of the state that a read met it in; 0 where none did.
     """
 
     slug: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
     blame: ClassVar[Blame] = "unknown"
+    revision: int = 0
 
     def __init__(self, detail: str, **fields: Any) -> None:
         super().__init__(detail)

@@ -15,7 +15,7 @@ def problem(
     """The answer for an error.
 
     Args:
-        revision: as in `Answer`.
+        revision: as in `Answer`; the error's own where it is 0.
         **fields: named fields beside the error's own.
     """
     value = {
@@ -31,6 +31,7 @@ def problem(
         headers += b"Retry-After: %d\r\n" % max(1, ceil(wait))
     if isinstance(error, MethodNotAllowed):
         headers += f"Allow: {', '.join(error.fields['allowed'])}\r\n".encode()
+    revision = revision or error.revision
     return Answer(value, revision, status=error.status, headers=headers, problem=True)
 
 

@@ -48,6 +48,7 @@ class _Read:
         try:
             self.future.set_result((self.query(), revision))
         except RaftcoordError as error:
+            error.revision = revision
             self.future.set_exception(error)
         except Exception as bug:  # noqa: BLE001  # the reader's handler reports it
             self.future.set_exception(bug)
@@ -103,8 +104,13 @@ class Reading:
         self._next_batch().checks.append(told)
 
     def stale(self, query: Callable[[], _T]) -> tuple[_T, int]:
-        """The query's value by what is here now."""
-        return query(), self._reader.applied
+        """The query's value by what is here now. Raises what the query raises."""
+        revision = self._reader.applied
+        try:
+            return query(), revision
+        except RaftcoordError as error:
+            error.revision = revision
+            raise
 
     def age(self) -> float | None:
         """Seconds that what is here may be behind at most; None where nothing is known.

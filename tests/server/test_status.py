@@ -1,7 +1,11 @@
 """/v1/status, /livez, /readyz, and how a read says what it is worth."""
 
 import asyncio
+from typing import Any
 
+import pytest
+
+from raftcoord.commands import AcquireLock, Envelope, encode
 from tests.server.house import in_loop, served, until
 
 
@@ -45,6 +49,25 @@ async def test_reads_of_one_turn_share_a_barrier() -> None:
             assert (await connection.answer()).status == 200
             connection.close()
         assert house.node.barriers - before < 20
+
+
+@pytest.mark.parametrize("query", ["", "?consistency=stale"])
+@in_loop
+async def test_a_refused_read_says_the_revision_at_which_it_was_refused(query: str) -> None:
+    async with served() as house:
+        await house.acquire("a", "w")
+        loop, append = asyncio.get_running_loop(), house.node.append
+        get = house.machine.rings.get
+
+        def refused_before_an_entry(name: str, version: int | None) -> Any:
+            entry = encode(Envelope("other", 1, 1, 1, "", AcquireLock("b", "w", ttl=1_000)))
+            loop.call_soon(append, entry)
+            return get(name, version)
+
+        house.machine.rings.get = refused_before_an_entry
+        reply = await house.get(f"/v1/rings/none{query}")
+        assert (reply.status, reply.headers["raftcoord-revision"]) == (404, "1")
+        await until(lambda: house.node.applied == 2)
 
 
 @in_loop
