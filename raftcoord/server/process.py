@@ -14,7 +14,7 @@ from typing import Literal
 from raftcoord.consensus.core import CoreSettings
 from raftcoord.consensus.edges import Edges, RealEdges
 from raftcoord.consensus.node import MemberAddress, Node, NodeSettings
-from raftcoord.errors import NodeError, RaftcoordError
+from raftcoord.errors import DataDamaged, NodeError, RaftcoordError
 from raftcoord.machine.state import Machine
 from raftcoord.server.app import build
 from raftcoord.server.config import Config
@@ -50,12 +50,23 @@ def run(config: Config, start: Start) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(config, start))
     except RaftcoordError as error:
-        sys.stderr.write(f"raftcoord: {error.detail}\n")
+        sys.stderr.write(f"raftcoord: {error.detail}{_way_out(config, error)}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"raftcoord: {config.id} cannot go on: {error}\n")
         return CANNOT_START
     return 0
+
+
+def _way_out(config: Config, error: RaftcoordError) -> str:
+    if not isinstance(error, DataDamaged):
+        return ""
+    if len(config.members) < 2:
+        return "; nothing was changed. No other node has a copy: keep the folder"
+    return (
+        f"; nothing was changed. Move the data away and let {config.id} come back empty:"
+        f" `python3 -m cluster rejoin {config.id}` (serve --join)"
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -159,7 +159,7 @@ def test_a_data_folder_in_use_is_named(started: Any) -> None:
     assert "Traceback" not in said
 
 
-def test_an_empty_folder_of_a_member_is_refused(started: Any, tmp_path: Path) -> None:
+def test_an_empty_or_damaged_folder_of_a_member_is_refused(started: Any, tmp_path: Path) -> None:
     http, peer = free_port(), free_port()
     (tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef")
     (tmp_path / "n1.toml").write_text(
@@ -174,3 +174,16 @@ def test_an_empty_folder_of_a_member_is_refused(started: Any, tmp_path: Path) ->
     node = started("--config", "n1.toml", "--init")
     node.ready(http)
     assert request(http, "/v1/status")[1]["cluster"] == "t"
+    node.process.kill()
+    node.ended()
+    journal = min((tmp_path / "n1" / "journal").iterdir())
+    with journal.open("r+b") as file:
+        file.seek(16)
+        file.write(b"\xff" * 8)
+    code, said = started("--config", "n1.toml").ended()
+    assert code == 65
+    assert f"{journal.name} at byte " in said
+    assert "keep the folder" in said
+    with (tmp_path / "n1.toml").open("a") as config:
+        config.write('[cluster.members.n2]\npeer = "127.0.0.1:1"\nhttp = "127.0.0.1:2"\n')
+    assert "`python3 -m cluster rejoin n1`" in started("--config", "n1.toml").ended()[1]
