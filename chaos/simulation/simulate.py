@@ -33,7 +33,7 @@ def simulate(
 
     Args:
         steps: the schedule of faults; the seed's own where it is None.
-        observers: further ones, beside all judges.
+        observers: further ones, in front of all judges: they see the call that breaks a rule.
         until: virtual seconds after which the run is cut off, and does not settle.
 
     Returns:
@@ -42,7 +42,7 @@ def simulate(
     schedule = tuple(draw(seed, profile) if steps is None else steps)
     http = profile.http_every > 0 and seed % profile.http_every == 0
     trace, started = Trace(), time.monotonic()
-    world = World(seed, profile=profile, observers=(trace, *all_judges(), *observers), http=http)
+    world = World(seed, profile=profile, observers=(trace, *observers, *all_judges()), http=http)
     with stillness(world.loop.time):
         world.begin()
         trouble = Trouble(world, schedule)
