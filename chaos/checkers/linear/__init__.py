@@ -14,7 +14,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeVar
 
 from chaos.checkers.linear import deals, locks, rings, transactions
-from chaos.checkers.linear.search import Found, Model, Step, search
+from chaos.checkers.linear.search import find_order
+from chaos.checkers.linear.steps import Found, Model, Step
 from chaos.checkers.violation import Undecided, Violation, shown
 from chaos.history import History
 
@@ -61,10 +62,10 @@ def _judge(objects: Iterable[Object[S]]) -> Iterator[Violation | Undecided]:
 def _by_revision(name: str, model: Model[S], steps: list[Step[S]]) -> Violation | Undecided | None:
     strict: Found[S] | None = None
     if all(step.optional or step.operation.revision is not None for step in steps):
-        strict = search(model, steps, "revision")
+        strict = find_order(model, steps, "revision")
         if strict.word == "linearizable":
             return None
-    found = search(model, steps)
+    found = find_order(model, steps)
     if found.word == "not linearizable":
         return _violation("not linearizable", "order", name, model, found)
     if strict is not None and strict.word == "not linearizable":

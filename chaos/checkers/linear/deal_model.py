@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from chaos.checkers.linear.search import Model
+from chaos.checkers.linear.steps import Model
 
 PREPARED, COMMITTED, ABORTED = "prepared", "committed", "aborted"
 

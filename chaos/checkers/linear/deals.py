@@ -11,11 +11,12 @@ from typing import Any
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.linear import deal_model as model
 from chaos.checkers.linear.deal_model import ABORTED, COMMITTED, Deal, Decide, Prepare
-from chaos.checkers.linear.search import Model, Step
+from chaos.checkers.linear.steps import Model, Step
 from chaos.history import FOREVER, History, Operation
 
 KEPT = 600.0
 """Seconds for which a decision is kept."""
+UNNAMED = "a value of which nobody heard"
 DECISIONS = {"commit": COMMITTED, "rollback": ABORTED}
 
 
@@ -45,6 +46,7 @@ class _Reader:
         self._keys: dict[int, str] = {}
         self._prepared: dict[tuple[str, str], int] = {}
         self._asked: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        self._named: set[tuple[str, str]] = set()
         self._unheard: dict[str, int] = {}
         for item in history.of("simple.prepare", "simple.commit", "simple.rollback"):
             self._take(item)
@@ -57,6 +59,8 @@ class _Reader:
             self._keys[number] = key
         value = _value(item)
         if item.kind != "simple.prepare":
+            if value is not None and item.outcome != "never-sent":
+                self._named.add((key, value))
             if value is not None and item.outcome in ("ok", "refused"):
                 self._asked[key].append((item.end, value))
             return
@@ -74,9 +78,15 @@ class _Reader:
             return None
         later = frozenset(value for end, value in self._asked[key] if end >= item.begin)
         until = self._clocks.surely_until(item.begin, float(item.arguments["expire"]))
-        prepare = Prepare(str(item.arguments["value"]), until, later)
+        value = str(item.arguments["value"])
         if item.outcome == "unknown":
-            return Step(item, partial(model.prepared, prepare, 0), optional=True)
+            alike = None
+            if (key, value) not in self._named:
+                # Nobody asks for it, so that it does not matter which one it was.
+                value, alike = UNNAMED, item.arguments["expire"]
+            prepare = Prepare(value, until, later)
+            return Step(item, partial(model.prepared, prepare, 0), optional=True, alike=alike)
+        prepare = Prepare(value, until, later)
         if number is None:
             return None
         return Step(item, partial(model.prepared, prepare, number), limit=number)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from chaos.checkers.clocks import Clocks
 from chaos.checkers.facts import SIMPLE_OWNER, Holder
-from chaos.checkers.linear.search import Model
+from chaos.checkers.linear.steps import Model
 
 SIMPLE = SIMPLE_OWNER + "\0"
 """Begins the owner of a grant of the simple protocol; its value follows."""

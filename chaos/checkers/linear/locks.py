@@ -10,8 +10,8 @@ from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import Holder, check_says, lock_states, session_of, token_of
 from chaos.checkers.linear import lock_model as model
 from chaos.checkers.linear.lock_model import SIMPLE, Lease, Lock, States
-from chaos.checkers.linear.search import Model, Step
 from chaos.checkers.linear.sessions import session_ends
+from chaos.checkers.linear.steps import Model, Step
 from chaos.history import FOREVER, History, Operation
 
 May = Callable[[Lock], States]

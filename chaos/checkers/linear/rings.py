@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from chaos.checkers.facts import ring_members, session_of, version_of
 from chaos.checkers.linear.ring_points import owners
-from chaos.checkers.linear.search import Model, Step
 from chaos.checkers.linear.sessions import SessionEnds, session_ends
+from chaos.checkers.linear.steps import Model, Step
 from chaos.history import FOREVER, History, Operation
 
 VIRTUAL_NODES = 128

@@ -24,20 +24,29 @@ Three things keep the search small without losing an order:
   behind it of those that change nothing, can do whatever the other can.
 - A state from which the operation in question can no longer be explained is not pursued.
 
-The search is bounded. A verdict that would rest on what was left out is `undecided`.
+Where they are many even so, configurations with one state are merged into one that can do what any
+of them can; in a long history with many unheard requests this may pass over a violation, and never
+makes one up. The search is bounded; a verdict that would rest on what was left out is `undecided`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Generic, Literal
 
-from chaos.history import FOREVER, Operation
+from chaos.checkers.linear.kept import NONE, Ahead, Kept, Trail
+from chaos.checkers.linear.steps import (
+    Found,
+    Model,
+    S,
+    Step,
+    Word,
+    place_by_revision,
+    place_by_time,
+)
+from chaos.history import FOREVER
 
-S = TypeVar("S", bound=Hashable)
-Word = Literal["linearizable", "not linearizable", "undecided"]
 By = Literal["time", "revision"]
 
 VISITS = 200_000
@@ -50,141 +59,15 @@ TRAIL = 3
 TIDIED_EVERY = 64
 
 
-@dataclass(slots=True, eq=False)
-class Step(Generic[S]):
-    """An operation as the model sees it.
-
-    Args:
-        may: state → the states it may lead to; none where the state does not explain its answer.
-        optional: nobody heard what became of it.
-        read: it changes nothing. An answer of a read was evaluated where its revision says; a
-            refusal of one carries the revision of the moment in which it was sent.
-        limit: the highest `level` of a state that explains it.
-        leads: whether a state can still become one that explains it, however the object goes on.
-        alike: optional steps of which this is equal do the same; the one that began first goes
-            first, for it can stand wherever the others can.
-    """
-
-    operation: Operation
-    may: Callable[[S], Sequence[S]]
-    optional: bool = False
-    read: bool = False
-    limit: int = FOREVER
-    leads: Callable[[S], bool] | None = None
-    alike: Hashable = None
-
-    @property
-    def exact(self) -> bool:
-        """Whether it took effect where its revision says, and not before."""
-        return self.read and self.operation.ok
-
-    @property
-    def begin(self) -> int:
-        """Nothing of it happened before."""
-        return self.operation.begin
-
-    @property
-    def end(self) -> int:
-        """Where it is not optional: everything of it happened before."""
-        return self.operation.end
-
-
-@dataclass(frozen=True)
-class Model(Generic[S]):
-    """What an object is.
-
-    Args:
-        initial: its state before all operations.
-        alone: state → (moment, state): what may happen by itself, and from when on.
-        level: a number that never falls, however the state goes on.
-        words: a state for people.
-    """
-
-    initial: S
-    alone: Callable[[S], Iterable[tuple[int, S]]] = lambda state: ()
-    level: Callable[[S], int] = lambda state: 0
-    words: Callable[[S], str] = repr
-
-
-@dataclass(frozen=True)
-class Found(Generic[S]):
-    """What the search says.
-
-    Args:
-        at: the operation that no state explains, where there is one.
-        states: those reached before it.
-        before: what led to the first of them, the last few.
-        visited: configurations.
-    """
-
-    word: Word
-    at: Operation | None = None
-    states: tuple[S, ...] = ()
-    before: tuple[Operation, ...] = ()
-    visited: int = 0
-
-
-Ahead = frozenset[int]
-"""Numbers of steps that took effect ahead of their place."""
-Trail = tuple[int, ...]
-NONE: Ahead = frozenset()
-
-
 class _Exhausted(Exception):
     """The bound was reached."""
 
 
-@dataclass(slots=True)
-class _Kept(Generic[S]):
-    """Configurations, by state; none that another one can stand for.
-
-    Args:
-        passive: number of a step that is not optional → whether it changes nothing, ever.
-    """
-
-    passive: bytes | bytearray
-    by_state: dict[S, list[tuple[Ahead, Trail]]] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, state: S, ahead: Ahead, trail: Trail) -> bool:
-        """Keep it, unless one is there that can do the same; whether it was kept."""
-        there = self.by_state.get(state)
-        if there is None:
-            self.by_state[state] = [(ahead, trail)]
-            self.count += 1
-            return True
-        for other, _ in there:
-            if other == ahead or self._stands_for(other, ahead):
-                return False
-        there.append((ahead, trail))
-        self.count += 1
-        return True
-
-    def _stands_for(self, one: Ahead, other: Ahead) -> bool:
-        """Whether `one` has at most less help, and at most more behind it that changes nothing."""
-        count, passive = len(self.passive), self.passive
-        return all(number >= count for number in other - one) and all(
-            number < count and passive[number] for number in one - other
-        )
-
-
-def search(
+def find_order(
     model: Model[S], steps: Iterable[Step[S]], by: By = "time", visits: int = VISITS
 ) -> Found[S]:
     """Look for an order of the steps. By revision, each that is not optional has one."""
     return _Search(model, steps, by, visits).run()
-
-
-def place_by_time(step: Step[S]) -> tuple[int, ...]:
-    """Where a step stands in the order of time."""
-    return step.end, step.begin
-
-
-def place_by_revision(step: Step[S]) -> tuple[int, ...]:
-    """Where it stands in the order of revisions; at one of them, what it changed comes first."""
-    revision = step.operation.revision
-    assert revision is not None
-    return revision, step.read or not step.operation.ok, step.end
 
 
 class _Search(Generic[S]):
@@ -229,7 +112,7 @@ class _Search(Generic[S]):
         return older
 
     def run(self) -> Found[S]:
-        kept: _Kept[S] = _Kept(self._passive)
+        kept: Kept[S] = Kept(self._passive)
         kept.add(self._model.initial, NONE, ())
         for number in range(self._count):
             try:
@@ -247,19 +130,19 @@ class _Search(Generic[S]):
             kept = following
         return Found("linearizable", visited=self._visits - self._left)
 
-    def _found(self, word: Word, number: int, kept: _Kept[S]) -> Found[S]:
+    def _found(self, word: Word, number: int, kept: Kept[S]) -> Found[S]:
         states = tuple(kept.by_state)
         trail = kept.by_state[states[0]][0][1]
         before = tuple(self._steps[at].operation for at in trail)
         visited = self._visits - self._left
         return Found(word, self._steps[number].operation, states, before, visited)
 
-    def _pass(self, kept: _Kept[S], number: int) -> _Kept[S]:
+    def _pass(self, kept: Kept[S], number: int) -> Kept[S]:
         """The configurations in which this step, the next by place, has taken effect."""
         may, begin = self._steps[number].may, self._begins[number]
         while self._next_goal < len(self._goals) and self._goals[self._next_goal] < number:
             self._next_goal += 1
-        following: _Kept[S] = _Kept(self._passive)
+        following: Kept[S] = Kept(self._passive)
         for state, configurations in kept.by_state.items():
             for ahead, trail in configurations:
                 if number in ahead:
@@ -271,16 +154,17 @@ class _Search(Generic[S]):
                     following.add(state, ahead, trail)
                 else:
                     self._explore(state, ahead, trail, number, following)
+        following.merge()
         if following.count > KEPT:
             self._narrowed = True
             return self._first(following)
         return following
 
-    def _first(self, kept: _Kept[S]) -> _Kept[S]:
+    def _first(self, kept: Kept[S]) -> Kept[S]:
         """Some of them: those with the least help of optional steps."""
         every = [(state, *rest) for state, several in kept.by_state.items() for rest in several]
         every.sort(key=lambda item: sum(number >= self._count for number in item[1]))
-        few: _Kept[S] = _Kept(self._passive)
+        few: Kept[S] = Kept(self._passive)
         for state, ahead, trail in every[:KEPT]:
             few.add(state, ahead, trail)
         return few
@@ -297,11 +181,11 @@ class _Search(Generic[S]):
         return FOREVER
 
     def _explore(
-        self, state: S, ahead: Ahead, trail: Trail, number: int, following: _Kept[S]
+        self, state: S, ahead: Ahead, trail: Trail, number: int, following: Kept[S]
     ) -> None:
         """All ways in which other steps, and then this one, take effect from a configuration."""
         step = self._steps[number]
-        seen: _Kept[S] = _Kept(self._passive)
+        seen: Kept[S] = Kept(self._passive)
         seen.add(state, ahead, trail)
         waiting = deque([(state, ahead, trail)])
         least = self._left - AT_ONCE
@@ -381,7 +265,7 @@ class _Search(Generic[S]):
             self._next_unheard += 1
         return self._begun + self._unheard
 
-    def _tidied(self, kept: _Kept[S]) -> _Kept[S]:
+    def _tidied(self, kept: Kept[S]) -> Kept[S]:
         """Without optional steps that can take effect no more."""
         lowest = min(map(self._model.level, kept.by_state))
         spent = {number for number in self._unheard if self._steps[number].limit < lowest}
@@ -389,7 +273,7 @@ class _Search(Generic[S]):
             return kept
         self._spent |= spent
         self._unheard = [number for number in self._unheard if number not in spent]
-        tidy: _Kept[S] = _Kept(self._passive)
+        tidy: Kept[S] = Kept(self._passive)
         for state, configurations in kept.by_state.items():
             for ahead, trail in configurations:
                 tidy.add(state, ahead - spent, trail)

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import session_of, transaction_id
-from chaos.checkers.linear.search import Model, Step
 from chaos.checkers.linear.sessions import session_ends
+from chaos.checkers.linear.steps import Model, Step
 from chaos.history import SECOND, History, Operation
 
 RETENTION = 3_000
