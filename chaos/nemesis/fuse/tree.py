@@ -10,6 +10,7 @@ The folders in the root are exempt: they stand for a machine's disks, and are th
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from abc import ABC, abstractmethod
@@ -160,6 +161,7 @@ class Tree:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.root = Folder(1, stat.S_IFDIR | 0o755, "")
+        self.root.uid, self.root.gid = os.getuid(), os.getgid()
         self.known: dict[int, Inode] = {1: self.root}
         self._last = 1
 
