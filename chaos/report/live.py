@@ -35,7 +35,7 @@ class Live:
         self._clock = clock
         self._terminal = out.isatty()
         self._began = clock()
-        self._written = self._began - REWRITE if self._terminal else self._began
+        self._written = float("-inf") if self._terminal else self._began
         self._shown = ""
 
     def line(self, text: str) -> None:

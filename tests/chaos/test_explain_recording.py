@@ -113,7 +113,16 @@ def test_of_two_faults_of_one_name_the_one_ends_whose_time_it_is() -> None:
 def test_the_page_shows_what_was_recorded() -> None:
     seen = recorded()
     broken = Broken("election safety", "n1 and n3 lead term 1 <both>", 1.65)
-    steps = (Step(1.1, "isolate_leader", 7), Step(1.2, "kill", 8), Step(1.3, "kill", 9))
+    seen.fault(BEGIN + 1.64, "kill", "n3")
+    steps = tuple(
+        Step(at, name, 7)
+        for at, name in (
+            (1.1, "isolate_leader"),
+            (1.2, "kill"),
+            (1.63, "kill"),
+            (1.65, "kill"),
+        )
+    )
     story = Story("Seed 5", broken, steps, ("one", "two"), ("python3 -m chaos simulate",))
     markup = page(story, seen, focus(seen, broken))
     shown = Outline(markup)
@@ -121,7 +130,8 @@ def test_the_page_shows_what_was_recorded() -> None:
     assert "n1 and n3 lead term 1 <both>" in shown.all("p")
     cells = shown.all("td")
     assert "n1 > n2, n2 > n1 for 2.00 s" in cells
-    assert "did not apply" in cells
+    assert "n3 (at 1.6400 s)" in cells
+    assert cells.count("did not apply") == 1
     assert shown.all("code") == ["python3 -m chaos simulate"]
     assert "here the rule is broken, 1.650000 s" in shown.all("text")
     assert 'class="op ok"' in markup

@@ -90,6 +90,9 @@ def test_a_message_leaves_with_its_first_byte_and_arrives_with_its_last() -> Non
     assert wire.take(0.2, "n1", "n2", 0.1, data[:12]) == []
     (found,) = wire.take(0.4, "n1", "n2", 0.3, data[12:])
     assert (found.sent, found.at) == (0.1, 0.4)
+    assert wire.take(0.6, "n1", "n2", 0.5, data[:12]) == []
+    found, other = wire.take(0.8, "n1", "n2", 0.7, data[12:] + data)
+    assert (found.sent, found.at, other.sent, other.at) == (0.5, 0.8, 0.7, 0.8)
 
 
 def test_what_makes_no_sense_is_shown_as_bytes_and_breaks_nothing() -> None:

@@ -137,6 +137,13 @@ def test_each_operation_counts_in_the_bucket_in_which_it_ended() -> None:
     assert series.rate("ok", 0) == 4.0
 
 
+def test_who_asked_to_wait_is_not_slow() -> None:
+    waited = operation(0.0, 0.2)
+    waited.arguments["wait"] = 2.0
+    series = measure(story(waited, operation(0.0, 0.1)))
+    assert series.longest == [0.1]
+
+
 def test_the_shown_numbers_are_those_measured() -> None:
     history = story(*load(8.0, 50), faults=FAULTS)
     shown = numbers(page.page(history, judged(history), {}))
