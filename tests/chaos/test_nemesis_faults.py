@@ -243,7 +243,7 @@ def test_a_wiped_node_comes_back_as_a_voter(cluster: Cluster) -> None:
     fault.stop()
     cluster.rest()
     assert place.has_data()
-    # From now on it is started as any other.
+    assert cluster.nodes._folder.known.stages[node] == "made", "it would start with --join again"
     cluster.nodes.kill(node)
     cluster.nodes.start(node)
     cluster.rest()
