@@ -193,6 +193,11 @@ class Fault(ABC):
     def stop(self) -> None:
         """Undo it, so that the cluster can recover. Raises NotReached, CannotInject."""
 
+    def give_up(self) -> None:
+        """Called in place of `stop` where the run ends in the midst of it. What lies in the run's
+        own processes and files ends with them, so most have nothing to undo."""
+        return
+
     def leader(self) -> str:
         """The leader."""
         return self.site.leader()

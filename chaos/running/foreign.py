@@ -3,6 +3,7 @@ is touched. Faults of its nodes are the user's own command's business."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterable
 from typing import ClassVar
@@ -66,6 +67,11 @@ class Injected(Fault):
     def stop(self) -> None:
         """Call it again."""
         self._call("stop")
+
+    def give_up(self) -> None:
+        """What the command did lies outside of the run: it has to be undone."""
+        with contextlib.suppress(CannotInject):
+            self.stop()
 
     def _call(self, word: str) -> None:
         command = [*self.command, word, self.name]

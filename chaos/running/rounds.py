@@ -73,6 +73,9 @@ class Rounds:
             self._say(f"round {latest}: no recovery: {detail}")
             return False
         finally:
+            for going in self._going:
+                if going.ended is None:
+                    going.fault.give_up()
             self._going.clear()
         return True
 

@@ -4,8 +4,10 @@ and that no process of it is touched."""
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from chaos import history
 from chaos.history import Invoke, Line, Result
-from chaos.main import UNAVAILABLE, UNREADABLE, USAGE, main
+from chaos.main import INTERRUPTED, UNAVAILABLE, UNREADABLE, USAGE, main
 from chaos.running.foreign import address_of
 from chaos.running.ours import only_ours
 from chaos.running.own import Own
@@ -28,10 +30,13 @@ SHORT = ("--workloads", "locks", "--clients", "2", "--rate", "150", "--seed", "5
 CONSENT = "--yes-break-this-cluster"
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+def command(*words: str) -> list[str]:
     code = "import sys; from chaos.main import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "run", *SHORT, *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return [sys.executable, "-c", code, "run", *SHORT, *words]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,29 @@ def test_the_users_own_faults_are_called_by_name(urls: str, tmp_path: Path) -> N
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert log.read_text().splitlines() == ["dc-1 start power", "dc-1 stop power"]
     assert "power" in ended.stdout
+
+
+def test_a_run_that_is_interrupted_takes_the_users_fault_back(urls: str, tmp_path: Path) -> None:
+    log, script = tmp_path / "log", tmp_path / "inject.sh"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    schedule = tmp_path / "schedule"
+    schedule.write_text('{"fault": "power", "before": 0.1, "lasts": 600}\n')
+    words = ("--cluster", urls, CONSENT, "--inject", f"sh {script}", "--kinds", "power")
+    process = subprocess.Popen(
+        command(*words, "--schedule", str(schedule), "--data", str(tmp_path / "run")),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not log.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == INTERRUPTED, output
+    assert log.read_text().splitlines() == ["start power", "stop power"]
 
 
 @pytest.mark.slow
