@@ -11,6 +11,7 @@ The runner is one thread: its processes are forked from it.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ class Run:
         self._prepared: list[type[Fault]] = []
         self._began = self._round_began = time.monotonic()
         self._longest = 0.0
+        self._begun: list[Step] = []
         self.ended = Ended()
 
     def _words(self) -> dict[str, object]:
@@ -146,6 +148,7 @@ class Run:
         for steps in _groups(iter(self._settings.steps)):
             if self._is_enough():
                 return
+            self._begun += steps
             if not rounds.carry_out(len(done) + 1, steps):
                 self.ended.broken = True
                 return
@@ -197,10 +200,17 @@ class Run:
     def _stop(self) -> None:
         self._hurry()
         self._live.close()
-        self._clients.stop()
-        self._cluster.stop()
-        for kind in self._prepared:
-            kind.clear(self._site)
+        with contextlib.ExitStack() as steps:  # each is done, whatever the others meet
+            steps.callback(self._save)
+            for kind in self._prepared:
+                steps.callback(kind.clear, self._site)
+            steps.callback(self._cluster.stop)
+            steps.callback(self._clients.stop)
+        # All is stopped: what comes now may be interrupted as any program.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _save(self) -> None:
         self._writer.close()
         self._clients.lines_whole()
         files = [self._file, *(file for file in self._clients.files if file.exists())]
@@ -210,10 +220,7 @@ class Run:
         if not self._cluster.fresh:
             lines = list(only_ours(lines, self._settings.realm))
         history.save(self._settings.history, lines, self._header)
-        schedule.write(self._settings.folder / "schedule.jsonl", self.ended.steps)
-        # All is stopped: what comes now may be interrupted as any program.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        schedule.write(self._settings.folder / "schedule.jsonl", self._begun)
 
     def _hurry(self) -> None:
         """From here on a signal does not interrupt the stopping, it makes it quick."""

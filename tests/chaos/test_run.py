@@ -122,6 +122,9 @@ def test_a_node_that_does_not_come_back_is_no_recovery(tmp_path: Path, schedule:
     ended = run(tmp_path, "--schedule", str(schedule), "--patience", "2", fault="wedged")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "round 1: no recovery: not all nodes were ready within 2 s" in ended.stdout
+    begun = (tmp_path / "cluster" / "schedule.jsonl").read_text().splitlines()
+    assert len(begun) == 1, "the fault behind which it happened is in the schedule"
+    assert '"kill-leader"' in begun[0]
     assert processes_of(tmp_path) == []
 
 
