@@ -11,6 +11,7 @@ from chaos.simulation.guard import Guard
 from chaos.simulation.loop import CallbackError, VirtualLoop
 from chaos.simulation.members import Member
 from chaos.simulation.observer import Observer
+from chaos.simulation.roll import Roll
 from chaos.simulation.violation import Violation
 from chaos.simulation.watch import Watch
 from raftcoord.consensus.core import LEADER
@@ -55,10 +56,11 @@ class Lives:
         self.clocks_honest = True
         self.lines: list[Line] = []
         self.violation: Violation | None = None
-        self.observers: Observer = Guard(observers, self.fail, self._bug)
         self.hosts = {f"n{n}": Member(f"n{n}", n, seed) for n in range(1, members + spares + 1)}
         self.members = {m.name: m for m in self.hosts.values() if m.number <= members}
         self.expected_stops: tuple[str, ...] = ()
+        self._roll = Roll(self.hosts)
+        self.observers: Observer = Guard((self._roll, *observers), self.fail, self._bug)
         self._expected: list[tuple[str, str, float]] = []
         self._bugs: list[BaseException] = []
         self.loop.on_error = self._raised

@@ -10,7 +10,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Any, TypeVarTuple, cast
+from typing import Any, TypeVarTuple
 
 from chaos.simulation.bare import BareLoop
 from chaos.simulation.hosts import CURRENT, Host

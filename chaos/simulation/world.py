@@ -127,12 +127,8 @@ class World(Lives):
         return True
 
     def configuration(self) -> Configuration | None:
-        """The members that the leader knows, where that is committed."""
-        leader = self.leader()
-        node = None if leader is None else self.members[leader].node
-        if node is None or node.raft.history.index > node.raft.commit:
-            return None
-        return node.raft.history.current
+        """The members by what was committed last; None while a change is under way."""
+        return self._roll.committed()
 
     def _is_out(self, name: str) -> bool:
         known = self.configuration()
