@@ -17,21 +17,22 @@ from chaos.simulation.violation import Violation
 BOUNDS = "bounds"
 
 LIMITS = {
-    "queued": 1_000,
-    "appended": 1_000,
-    "forwarded": 1_000,
-    "held": 4_000,
-    "submissions": 1_500,
-    "acquires": 500,
-    "decisions": 200,
-    "reads": 500,
-    "unsent": 4 << 20,
-    "journal": 4 << 20,
-    "answers": 3_000,
-    "timers": 1_000,
-    "tasks": 600,
+    "queued": 400,
+    "appended": 400,
+    "forwarded": 400,
+    "held": 1_500,
+    "submissions": 600,
+    "acquires": 300,
+    "decisions": 100,
+    "reads": 300,
+    "unsent": 1 << 20,
+    "journal": 1 << 18,
+    "answers": 1_000,
+    "timers": 500,
+    "tasks": 400,
 }
-"""What a member may hold at any time: entries, but for `unsent` and `journal`, which are bytes."""
+"""What a member may hold at any time: entries, but for `unsent` and `journal`, which are bytes. Ten
+times what it was seen to hold in some hundred seeds."""
 
 EMPTY = (
     "queued",
