@@ -1,9 +1,11 @@
 """The shortest story that still breaks the rule: fewer faults, fewer clients, less time.
 
-A schedule is explicit and each of its steps draws from a generator of its own, so leaving out a
-step leaves the others what they are, as far as the world lets them. Every candidate is played; one
-that breaks a rule of the same judge is kept (Zeller and Hildebrandt, "Simplifying and Isolating
-Failure-Inducing Input", IEEE TSE 28(2), 2002: ddmin; then what is left out one by one).
+A schedule is explicit and each of its steps draws from a generator of its own. But every timer of
+a world, a step's too, draws from the world's, so a run without a step is another run from the
+first moment on. Therefore a step that is left out is parked first: put so late that it is never
+done. Then all is as before, but for what the step did. In the end the parked ones are taken away
+where that is possible. Every candidate is played; one that breaks a rule of the same judge is kept
+(Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(2), 2002).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass, replace
 from chaos.simulation.outcome import Broken, Outcome, Step
 from chaos.simulation.profiles import Profile
 from chaos.simulation.profiles import replace as with_values
+from chaos.simulation.schedule import LONGEST
 from chaos.workloads import WORKLOADS
 
 RUNS = 160
@@ -24,6 +27,8 @@ SLACK = 3.0
 """Virtual seconds by which a candidate may break the rule later."""
 EXACT = 0.1
 """Virtual seconds within which the shortest begin of a run is looked for."""
+PARKED = Step(LONGEST, "kill", 0)
+"""A step that is never done."""
 Say = Callable[[str], None]
 
 
@@ -32,12 +37,19 @@ class Trial:
     """A run to be played.
 
     Args:
+        steps: the faults. parked: how many are never done.
         until: when it is cut off; None: it is played to its end.
     """
 
     profile: Profile
     steps: tuple[Step, ...]
     until: float | None = None
+    parked: int = 0
+
+    @property
+    def schedule(self) -> tuple[Step, ...]:
+        """All steps, as they are played and written to a file."""
+        return (*self.steps, *([PARKED] * self.parked))
 
 
 Play = Callable[[Trial], Outcome]
@@ -109,6 +121,7 @@ class _Shrinking:
         self._fewer_loads()
         self._fewer_faults()
         self._cut_the_tail()
+        self._take_away_the_parked()
         if not self._may_go_on():
             self._note("the search has reached its bound; there may be a shorter one")
         return Shrunk(self._best, self._broken, self._runs - self._left, tuple(self._log))
@@ -144,7 +157,7 @@ class _Shrinking:
         before = tuple(step for step in best.steps if step.at <= at)
         until = min(end, at + SLACK)
         if (before, until) != (best.steps, best.until) and self._breaks(
-            replace(best, steps=before, until=until)
+            replace(self._only(before), until=until)
         ):
             self._note(f"cut off behind the violation, at {until:.2f} s: {_faults(before)}")
 
@@ -154,7 +167,7 @@ class _Shrinking:
         while high - low > max(EXACT, end / 32) and self._may_go_on():
             middle = (low + high) / 2
             steps = tuple(step for step in self._best.steps if step.at <= middle)
-            if self._breaks(replace(self._best, steps=steps, until=middle)):
+            if self._breaks(replace(self._only(steps), until=middle)):
                 high = middle
             else:
                 low = middle
@@ -166,7 +179,7 @@ class _Shrinking:
         before = len(self._best.steps)
         if not before:
             return
-        if self._breaks(replace(self._best, steps=())):
+        if self._breaks(self._only(())):
             self._note("no fault is needed")
             return
         parts = 2
@@ -185,9 +198,19 @@ class _Shrinking:
         """Leave out the first chunk that may be left out; the latest are tried last."""
         steps = self._best.steps
         for start in range(0, len(steps), size):
-            if self._breaks(replace(self._best, steps=steps[:start] + steps[start + size :])):
+            if self._breaks(self._only(steps[:start] + steps[start + size :])):
                 return True
         return False
+
+    def _only(self, steps: tuple[Step, ...]) -> Trial:
+        """The best one with these of its steps, the others parked."""
+        parked = self._best.parked + len(self._best.steps) - len(steps)
+        return replace(self._best, steps=steps, parked=parked)
+
+    def _take_away_the_parked(self) -> None:
+        if self._best.parked and not self._breaks(replace(self._best, parked=0)):
+            many = _faults((PARKED,) * self._best.parked)
+            self._note(f"{many} stay in the schedule, never done: without them the dice fall anew")
 
     # Clients.
 

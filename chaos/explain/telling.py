@@ -40,7 +40,7 @@ def explain(seed: int, profile: Profile, out: Path, say: Say) -> int:
     recording = Recording()
     told = play(trial, (recording,))
     beside = out.with_suffix(".schedule.jsonl")
-    schedule.write(beside, trial.steps)
+    schedule.write(beside, trial.schedule)
     story = Story(
         f"Seed {seed}, profile {profile.name}",
         told.broken,
@@ -54,7 +54,9 @@ def explain(seed: int, profile: Profile, out: Path, say: Say) -> int:
 
 
 def _play(seed: int, trial: Trial, observers: tuple[Observer, ...] = ()) -> Outcome:
-    return simulate(seed, trial.profile, steps=trial.steps, observers=observers, until=trial.until)
+    return simulate(
+        seed, trial.profile, steps=trial.schedule, observers=observers, until=trial.until
+    )
 
 
 def _commands(seed: int, profile: Profile, trial: Trial, file: str) -> list[str]:

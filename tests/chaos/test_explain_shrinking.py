@@ -20,7 +20,10 @@ def steps(*numbers: int) -> tuple[Step, ...]:
 @dataclass
 class Game:
     """A world that breaks a rule at `at` where all of `needed` were done, and enough clients and
-    the load are there; a judge of histories says so only when the run is over."""
+    the load are there; a judge of histories says so only when the run is over.
+
+    With fewer steps than `dice` in its schedule it is another run, which breaks nothing.
+    """
 
     needed: set[int]
     at: float
@@ -28,6 +31,7 @@ class Game:
     load: str | None = None
     only_history: bool = False
     judge: str = "reads"
+    dice: int = 0
     other: set[int] = field(default_factory=set)
     played: list[Trial] = field(default_factory=list)
 
@@ -42,6 +46,8 @@ class Game:
             return Broken("leases", "another rule", self.at)
         loads = trial.profile.workloads
         fits = trial.profile.clients >= self.clients and (not loads or self.load in (None, *loads))
+        if len(trial.schedule) < self.dice:
+            return None
         if not (self.needed <= done and fits and end >= self.at):
             return None
         return Broken(self.judge, "broken", end if self.only_history else self.at)
@@ -97,6 +103,16 @@ def test_clients_and_loads_that_are_needed_stay() -> None:
     found = shrunk(Game({1}, at=2.0, clients=3, load="rings"), range(1, 4))
     assert found.trial.profile.clients == 3
     assert found.trial.profile.workloads == ("rings",)
+
+
+def test_a_run_that_hangs_on_the_number_of_steps_keeps_them_where_they_do_nothing() -> None:
+    found = shrunk(Game({3, 5}, at=9.5, dice=19), range(1, 20))
+    assert [step.seed for step in found.trial.steps] == [3, 5]
+    assert len(found.trial.schedule) == 19
+    assert all(step.at > 80_000 for step in found.trial.schedule[2:])
+    assert "17 faults stay" in found.log[-1]
+    free = shrunk(Game({3, 5}, at=9.5), range(1, 20))
+    assert free.trial.schedule == free.trial.steps
 
 
 def test_another_judge_does_not_count() -> None:
