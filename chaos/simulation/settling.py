@@ -23,6 +23,8 @@ LONGEST_LEASE = 30.0
 """Longer than any lease, wait or timeout of the loads lasts, with what a fault adds to it."""
 REST = 0.5
 """Virtual seconds without a new revision after which a cluster counts as at rest."""
+SOON = 60_000
+"""Milliseconds of cluster time; what is kept for longer (decisions, stored answers) is no lease."""
 FINAL = "final"
 """The host and the agent of the last look."""
 
@@ -111,7 +113,7 @@ def _agree(world: World) -> bool:
 
 
 class _Rest:
-    """Whether nothing is appended any more: what has a lease ends meanwhile."""
+    """Whether nothing is appended any more, and nothing would be soon: all leases are over."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -126,7 +128,14 @@ class _Rest:
         if len(revisions) != 1 or self._revision not in revisions:
             self._revision = max(revisions, default=-1)
             self._since = now
-        return now - self._since >= REST
+        return now - self._since >= REST and not any(map(_due_soon, _running(world)))
+
+
+def _due_soon(member: Member) -> bool:
+    """Whether something of its state ends by itself before long."""
+    machine = member.machine
+    deadline = None if machine is None else machine.next_deadline()
+    return machine is not None and deadline is not None and deadline < machine.clock + SOON
 
 
 def _look_at_everything(world: World) -> None:

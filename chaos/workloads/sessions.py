@@ -11,7 +11,8 @@ TTLS = (2.0, 3.0)
 
 
 class Sessions(Workload):
-    """Keep a session alive, hold things with it, then close it or let it run out."""
+    """Keep a session alive, hold things with it, then close it or let it run out, at times while
+    it waits for a lock."""
 
     name = "sessions"
 
@@ -56,6 +57,8 @@ class Sessions(Workload):
             await agent.ask("ring.read", ring=RING)
             self._forget()
         else:
+            if agent.chance(0.5):
+                await self._outwait(session)
             self._forget()
 
     async def _open(self) -> None:
@@ -88,6 +91,13 @@ class Sessions(Workload):
             self._tokens[name] = int(asked.answer["grant"]["token"])
         elif asked.slug == "session-gone":
             self._forget()
+
+    async def _outwait(self, session: int) -> None:
+        """Wait for a lock for longer than the session lives: nothing is granted to it any more."""
+        agent = self.agent
+        name = agent.random.choice(NAMES)
+        wait = self._ttl + 1.0
+        await agent.ask("lock.acquire", name=name, owner=agent.name, session=session, wait=wait)
 
     async def _release(self, session: int) -> None:
         name = self.agent.random.choice(sorted(self._tokens))
