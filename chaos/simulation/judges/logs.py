@@ -6,6 +6,8 @@ kept as its checksum.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from bisect import bisect_left
 from zlib import crc32
 
 from chaos.simulation.judges.chronicle import Chronicle
@@ -153,8 +155,10 @@ class Logs(Observer):
             return
         applied = self._chronicle.terms
         start = max(log.first, 0)
-        wanted = applied[start:]
-        held = log.terms[start - log.first : len(applied) - log.first]
+        # Of terms before its own: late votes can make a leader when another leads already.
+        end = max(start, bisect_left(applied, term))
+        wanted = applied[start:end]
+        held = log.terms[start - log.first : end - log.first]
         if wanted != held:
             lost = next(
                 (start + n for n, (a, b) in enumerate(zip(wanted, held, strict=False)) if a != b),
@@ -165,6 +169,19 @@ class Logs(Observer):
                 " was applied (leader completeness)"
             )
             raise Violation(SAFETY, text)
+
+    def last(self, member: str) -> int:
+        """The index of the last entry of a member's log; 0 where it has none."""
+        log = self._logs.get(member)
+        return 0 if log is None else log.last
+
+    def first_led(self, member: str) -> tuple[int, int] | None:
+        """The first entry of the term that a member leads, (index, term), in its log."""
+        term, log = self._leads.get(member), self._logs.get(member)
+        if term is None or log is None:
+            return None
+        place = bisect_left(log.terms, term)
+        return (log.first + place, term) if place < len(log.terms) else None
 
     def is_applied(self, index: int, term: int) -> bool:
         """Whether anybody applied this entry."""
