@@ -52,7 +52,7 @@ def page(story: Story, recording: Recording, focus: Focus) -> str:
     diagram = Diagram(recording, focus)
     broken, violation = story.broken, focus.violation
     sections = [
-        _head(story),
+        _head(story, recording.begin),
         _section("The run", tag("div", overview(recording, focus), class_="scroll sheet")),
         _section("The schedule", *_schedule(story, recording)),
         _section("The operations that show it", piece_table(focus.history, violation))
@@ -76,7 +76,7 @@ def _section(title: str, *parts: str) -> str:
     return tag("section", tag("h2", say(title)), *parts)
 
 
-def _head(story: Story) -> str:
+def _head(story: Story, clock: float) -> str:
     broken = story.broken
     if broken is None:
         words = tag("p", f"{say(story.title)}: the run was played to its end.")
@@ -86,7 +86,11 @@ def _head(story: Story) -> str:
         tag("h1", say(broken.judge), class_="bad"),
         tag("p", say(broken.text), class_="broken"),
         tag("p", say(invariant(broken.judge)), class_="invariant"),
-        tag("p", f"{say(story.title)}, at {broken.at:.6f} virtual seconds."),
+        tag(
+            "p",
+            f"{say(story.title)}, at {broken.at:.6f} virtual seconds."
+            f" The clock of the world shows {clock:g} s at the begin.",
+        ),
         tag("p", tag("a", "To the moment in the diagram", href="#moment")),
     )
 
