@@ -70,7 +70,8 @@ RESETS: dict[str, Any] = {
 LATE: dict[str, Any] = {
     **_SHORT,
     "load": 80.0,
-    "faults": {"late_bytes": 8, "wipe": 2, "kill_leader": 1, "transfer": 1, "isolate_leader": 1},
+    "pause": 0.25,
+    "faults": {"late_bytes": 6, "wipe": 6, "isolate_leader": 1},
 }
 
 GARBAGE: dict[str, Any] = {

@@ -187,18 +187,4 @@ MUTATIONS = (
         within=10,
         focus=KILLS,
     ),
-    Mutation(
-        "waits-not-looked-up",
-        "gateway",
-        "After a snapshot nobody looks what became of those who wait.",
-        (
-            Edit(
-                "server.gateway:Gateway.resync",
-                "        self.acquires.look_up(self._node.applied)\n",
-                "",
-            ),
-        ),
-        within=60,
-        focus={**SNAPSHOTS, "workloads": ("locks",)},
-    ),
 )

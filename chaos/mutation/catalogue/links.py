@@ -14,25 +14,6 @@ MUTATIONS = (
         focus=GARBAGE,
     ),
     Mutation(
-        "half-a-frame-lost",
-        "transport",
-        "What a buffer holds of a frame that is not complete is dropped when it is made room for.",
-        (
-            Edit(
-                "consensus.frames:FrameReader.buffer",
-                "elif self._start and BUFFER - self._end < _COMPACT:",
-                "elif self._start:",
-            ),
-            Edit(
-                "consensus.frames:FrameReader.buffer",
-                "rest = bytes(self._buffer[self._start : self._end])",
-                "rest = b''",
-            ),
-        ),
-        within=20,
-        focus={**RESETS, "load": 100.0, "faults": {"narrow_link": 4, "slow_network": 1, "kill": 1}},
-    ),
-    Mutation(
         "old-connection-delivers",
         "transport",
         "What an old connection still held is delivered as if the new one had brought it.",
@@ -81,26 +62,6 @@ MUTATIONS = (
                 "if False:",
             ),
         ),
-    ),
-    Mutation(
-        "two-changes-of-members-at-once",
-        "membership",
-        "Members are changed while the last change is not committed, and by more than one voter.",
-        (
-            Edit(
-                "consensus.raft:Raft.change_configuration",
-                "        and self.history.index <= self.commit\n",
-                "",
-            ),
-            Edit(
-                "consensus.membership:is_single_change",
-                "len(old.voters ^ new.voters) <= 1 and bool(new.voters)",
-                "bool(new.voters)",
-            ),
-        ),
-        within=60,
-        base="five",
-        focus=MEMBERS,
     ),
     Mutation(
         "cut-configuration-stays",

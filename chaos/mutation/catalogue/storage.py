@@ -47,20 +47,6 @@ MUTATIONS = (
         focus=FLIPS,
     ),
     Mutation(
-        "lost-end-not-noticed",
-        "journal",
-        "A member that lost the end of its log to damage votes and counts on.",
-        (
-            Edit(
-                "consensus.opening:reopen",
-                'contents.tail_cut or found.cut == "damaged"',
-                "contents.tail_cut",
-            ),
-        ),
-        within=60,
-        focus=FLIPS,
-    ),
-    Mutation(
         "boot-not-counted",
         "journal",
         "Each start of a member has the number of the one before, so request ids come again.",
@@ -199,29 +185,5 @@ MUTATIONS = (
         ),
         within=30,
         focus=FLIPS,
-    ),
-    Mutation(
-        "log-cut-before-its-snapshot",
-        "snapshots",
-        "The log gives way to a snapshot before the journal's mark of it is durable.",
-        (
-            Edit(
-                "consensus.raft:Raft._care_for_snapshots",
-                "self._marked[0] <= self.log.synced",
-                "True",
-            ),
-            Edit(
-                "consensus.journal:Journal.forget",
-                "marker = self._durable_snapshot",
-                "marker = self._contents.snapshot",
-            ),
-            Edit(
-                "consensus.journal:Journal.forget",
-                "self._contents.drop_files(index, self._durable_number)",
-                "self._contents.drop_files(index, self._segment.number)",
-            ),
-        ),
-        within=60,
-        focus={**SNAPSHOTS, "sync": (0.02, 0.2)},
     ),
 )
