@@ -8,6 +8,9 @@ from chaos.simulation.disk import Killed, SimDisk
 from chaos.simulation.loop import VirtualLoop
 from raftcoord.consensus.edges import JobDone
 
+_OLDEST = 1e5
+"""Seconds for which a host may have run when a process begins on it."""
+
 
 class Exit(BaseException):
     """The process ended itself. Nothing of it runs any more."""
@@ -17,7 +20,8 @@ class SimEdges:
     """What one life of one host may touch.
 
     Args:
-        rate: how fast its monotonic clock runs; 1.01 gains a hundredth.
+        rate: how fast its monotonic clock runs; 1.01 gains a hundredth. Where it begins is drawn:
+            its zero means nothing, also not to the next process on the same host.
         sync: seconds a job of the disk takes, least and most.
         stopped: told why the process ended itself.
     """
@@ -40,7 +44,7 @@ class SimEdges:
         self._rng = rng
         self._stopped = stopped
         self._since = loop.time()
-        self._shown = self._since * rate
+        self._shown = rng.uniform(0.0, _OLDEST)
         self._free_at: dict[str, float] = {}
         self._stalled_until = 0.0
 

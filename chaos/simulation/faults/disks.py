@@ -53,6 +53,20 @@ def full_disk(act: Act) -> bool:
 
 
 @FAULTS.of(2)
+def full_disk_of_majority(act: Act) -> bool:
+    """No more room on most disks: nothing is committed, and the leader leads all the same."""
+    names = sorted(act.world.members)
+    full = act.rng.sample(names, len(names) // 2 + 1)
+    seconds = act.rng.uniform(1.0, 6.0)
+    for name in full:
+        disk = act.world.hosts[name].disk
+        disk.capacity = disk.used()
+        act.until(seconds, setattr, disk, "capacity", None)
+    act.note(f"{' '.join(full)} for {seconds:.2f} s")
+    return True
+
+
+@FAULTS.of(2)
 def failed_sync(act: Act) -> bool:
     """The next sync of one disk fails: its process must end itself, or do without the file."""
     name, world = act.member(), act.world
