@@ -14,6 +14,8 @@ from chaos.simulation.judges.durability import Durability
 from chaos.simulation.judges.logs import Logs
 from chaos.simulation.judges.once import Once
 from chaos.simulation.judges.platter import Platter
+from chaos.simulation.judges.platters import Platters
+from chaos.simulation.judges.votes import Votes
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member
 from raftcoord.consensus.recovery import recover
@@ -124,20 +126,23 @@ class Three:
         names = ("n1", "n2", "n3")
         self.world = JudgedWorld(*names)
         self.chronicle = Chronicle(Once())
-        logs = Logs(self.chronicle)
+        logs = self.logs = Logs(self.chronicle)
         members = {name: Member(f"{name}:1", f"{name}:2") for name in names}
         logs.configurations[0, 0] = Configuration(members)
-        self.judge = Durability(logs)
-        self.judge.began(self.world)
+        self.platters = Platters(logs)
+        self.platters.began(self.world)
+        self.judge = Durability(logs, self.platters)
         self.journals: dict[str, Journal] = {}
         for name in names:
             self.new(name, 0)
-            self.judge.started(0, name, 1)
+            self.platters.started(0, name, 1)
 
     def new(self, name: str, incarnation: int) -> None:
         """An empty disk with a journal."""
         disk = self.world.hosts[name].disk = SimDisk()  # type: ignore[assignment]
-        disk.watch = lambda operation, path, size: self.judge.wrote(0, name, operation, path, size)
+        disk.watch = lambda operation, path, size: self.platters.wrote(
+            0, name, operation, path, size
+        )
         self.journals[name] = Journal.create(
             DirectEdges(disk),
             FOLDER,
@@ -159,10 +164,10 @@ class Three:
                 job()
                 journal.taken(None)
 
-    def applied(self, index: int) -> None:
-        """Somebody applies it."""
+    def applied(self, index: int, member: str = "n1") -> None:
+        """A member applies it, as the first."""
         self.chronicle.terms.append(1)
-        self.judge.read(Entry(0.0, index, 1, 0, 0, None, True, None, (), _NO_MACHINE))
+        self.judge.read(Entry(0.0, member, index, 1, 0, 0, None, True, None, (), _NO_MACHINE))
 
 
 _NO_MACHINE: Any = None
@@ -186,17 +191,17 @@ def test_what_one_has_may_not_be_applied() -> None:
 def test_who_was_wiped_told_the_truth_before() -> None:
     three = Three()
     three.append(1, "n2", "n3")
-    three.judge.stopped(1, "n2", 1, "kill")
+    three.platters.stopped(1, "n2", 1, "kill")
     three.new("n2", 5)
-    three.judge.started(2, "n2", 2)
+    three.platters.started(2, "n2", 2)
     three.applied(1)
 
 
 def test_a_new_folder_does_not_count_for_the_old_one() -> None:
     three = Three()
-    three.judge.stopped(1, "n2", 1, "kill")
+    three.platters.stopped(1, "n2", 1, "kill")
     three.new("n2", 5)
-    three.judge.started(2, "n2", 2)
+    three.platters.started(2, "n2", 2)
     three.append(1, "n2", "n3")
     with broken("durability", r"durable on \['n3'\] of the voters"):
         three.applied(1)
@@ -204,7 +209,7 @@ def test_a_new_folder_does_not_count_for_the_old_one() -> None:
 
 def test_who_does_not_vote_does_not_count() -> None:
     three = Three()
-    logs = three.judge._logs
+    logs = three.logs
     members = dict(logs.configurations[0, 0].members)
     members["n3"] = Member("n3:1", "n3:2", voter=False)
     logs.configurations[0, 0] = Configuration(members)
@@ -216,6 +221,60 @@ def test_who_does_not_vote_does_not_count() -> None:
 def test_a_configuration_that_is_not_applied_yet_may_be_counted_by() -> None:
     three = Three()
     members = {"n1": Member("n1:1", "n1:2")}
-    three.judge._logs.configurations[1, 1] = Configuration(members)
+    three.logs.configurations[1, 1] = Configuration(members)
     three.append(1, "n1")
     three.applied(1)
+
+
+def test_older_entries_are_applied_with_the_leaders_own_first_one() -> None:
+    three = Three()
+    three.logs.opened(0, "n1", 1, [(0, 0, b"\1")])
+    three.append(1, "n1", "n2")
+    three.logs.appended(1, "n1", 1, 1, b"\0command")
+    three.logs.appended(1, "n1", 2, 2, b"\1")
+    three.logs.role(1, "n1", "leader", 2)
+    with broken("state machine safety", "applies entry 1 of term 1 before its own first one, 2"):
+        three.applied(1)
+    three = Three()
+    three.logs.opened(0, "n1", 1, [(0, 0, b"\1")])
+    three.append(1)
+    three.append(2, "n1", "n2")
+    three.logs.appended(1, "n1", 1, 1, b"\0command")
+    three.logs.appended(1, "n1", 2, 1, b"\1")
+    three.logs.role(1, "n1", "leader", 1)
+    three.applied(1)
+
+
+def vote(three: Three, name: str, term: int, whom: str, *, synced: bool = True) -> None:
+    """A member votes."""
+    journal = three.journals[name]
+    journal.setCurrentTerm(term, whom)
+    job = journal.take() if synced else None
+    if job is not None:
+        job()
+        journal.taken(None)
+
+
+def test_who_leads_has_durable_votes_of_a_majority() -> None:
+    three = Three()
+    judge = Votes(three.logs, three.platters)
+    vote(three, "n1", 1, "n1")
+    vote(three, "n2", 1, "n1")
+    judge.role(1, "n1", "leader", 1)
+    vote(three, "n1", 2, "n3")
+    vote(three, "n3", 2, "n3", synced=False)
+    with broken("election safety", r"n3 leads term 2 by the durable votes of \['n1'\]"):
+        judge.role(2, "n3", "leader", 2)
+
+
+def test_a_vote_that_is_given_again_in_another_life() -> None:
+    three = Three()
+    judge = Votes(three.logs, three.platters)
+    vote(three, "n1", 1, "n2")
+    judge.looked(1, three.world)
+    three.platters.stopped(2, "n1", 1, "kill")
+    three.new("n1", 0)  # it forgot
+    three.platters.started(3, "n1", 2)
+    vote(three, "n1", 1, "n3")
+    with broken("election safety", "n1 voted for n3 and for n2 in term 1"):
+        judge.looked(4, three.world)

@@ -4,18 +4,18 @@ Each judge keeps books of its own of what it saw (`chaos.simulation.observer`), 
 
 | judge | what it holds | where |
 |---|---|---|
-| election safety | one leader in a term, over all lives | `elections` |
+| election safety | one leader in a term, by durable votes | `elections`, `votes` |
 | leader append-only, log matching | the members' logs | `logs` |
 | state machine safety | all apply the same; leaders hold it all | `chronicle`, `logs` |
 | durability | what is applied is on the platters of a majority | `durability` |
 | reads | a read sees what was acknowledged before it | `reads` |
 | one holder, tokens | locks and their queues; rings | `locks`, `rings` |
-| leases | nothing ends too early or too late | `due`, `sessions`, `clocks` |
+| leases | nothing ends too early or too late | `due`, `sessions`, `clocks`, `calm` |
 | decisions | one decision of a transaction, by the rule | `decisions` |
 | applied once | a request is executed once | `once` |
 | answers | every caller hears one outcome, in time | `answers`, `once` |
 | bounds | nothing grows, nothing is left behind | `bounds` |
-| liveness | a cluster that is left alone goes on | `calm` |
+| liveness | a cluster that is left alone goes on | `calm`, `reigns` |
 """
 
 from chaos.simulation.judges.assembly import all_judges

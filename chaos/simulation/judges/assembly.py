@@ -14,10 +14,12 @@ from chaos.simulation.judges.elections import ElectionSafety
 from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
 from chaos.simulation.judges.once import Once
+from chaos.simulation.judges.platters import Platters
 from chaos.simulation.judges.reads import Reads
 from chaos.simulation.judges.reigns import Reigns
 from chaos.simulation.judges.rings import Rings
 from chaos.simulation.judges.sessions import Sessions
+from chaos.simulation.judges.votes import Votes
 from chaos.simulation.observer import Observer
 
 
@@ -28,14 +30,15 @@ def all_judges() -> tuple[Observer, ...]:
     readers = (sessions, Locks(due, sessions), Decisions(due, sessions), Rings(sessions), due)
     chronicle = Chronicle(once, readers)
     logs = Logs(chronicle)
-    durability = Durability(logs)
-    chronicle.add(durability)
+    platters = Platters(logs)
+    chronicle.add(Durability(logs, platters))
     calm = Calm(chronicle, due)
     chronicle.add(calm)
     return (
         ElectionSafety(),
         logs,
-        durability,
+        platters,
+        Votes(logs, platters),
         chronicle,
         once,
         due,

@@ -23,12 +23,13 @@ class Entry(NamedTuple):
     """An entry that was applied for the first time by anybody; `number` is its log index.
 
     Args:
-        time: virtual seconds. before, clock: cluster time in ms, before and after it, by the
-            judges' own books.
+        time: virtual seconds. member: who applied it.
+        before, clock: cluster time in ms, before and after it, by the judges' own books.
         fresh: no entry before had its request id. Its reply is then the command's own.
     """
 
     time: float
+    member: str
     number: int
     term: int
     before: int
@@ -112,11 +113,12 @@ class Chronicle(Observer):
         if term < self.terms[-1]:
             text = f"entry {index} has term {term}, the one before it {self.terms[-1]}"
             raise Violation(SAFETY, text)
-        self._read(time, index, seen, payload, applied, machine)
+        self._read(time, member, index, seen, payload, applied, machine)
 
     def _read(
         self,
         time: float,
+        member: str,
         index: int,
         seen: _Seen,
         payload: bytes,
@@ -140,6 +142,7 @@ class Chronicle(Observer):
         self.terms.append(seen.term)
         entry = Entry(
             time,
+            member,
             index,
             seen.term,
             before,

@@ -7,7 +7,6 @@ kept as its checksum.
 from __future__ import annotations
 
 from bisect import bisect_left
-from bisect import bisect_left
 from zlib import crc32
 
 from chaos.simulation.judges.chronicle import Chronicle

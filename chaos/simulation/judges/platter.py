@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from chaos.simulation.violation import Violation
 from raftcoord.consensus import records, segments
 from raftcoord.consensus.records import Kind
 from raftcoord.consensus.segments import Header
@@ -28,6 +29,7 @@ class Platter:
         terms: the term of each log entry that is durable here, by index.
         covered: all entries up to this one are in a snapshot that is durable here.
         incarnation: of the data folder; None where it has no journal.
+        votes: term → whom a durable record says was voted for.
         damaged: a durable record cannot be read any more: what follows it is not known.
     """
 
@@ -35,6 +37,7 @@ class Platter:
         self.terms: dict[int, int] = {}
         self.covered = -1
         self.incarnation: int | None = None
+        self.votes: dict[int, str] = {}
         self.damaged = False
         self._disk = disk
         self._folder = folder
@@ -106,6 +109,7 @@ class Platter:
         if self.incarnation is None:
             self.incarnation = header.incarnation
             self._know(header.snapshot)
+        self._vote(header.term, header.vote)
         self.damaged = False
         self._number, self._offset = number, offset
         self._seed = records.seed(header.cluster, header.node, number)
@@ -156,6 +160,8 @@ class Platter:
             self.terms[index] = term
         elif kind == Kind.TRUNCATE:
             self._cut(records.read_number(payload))
+        elif kind == Kind.VOTE:
+            self._vote(*records.read_vote(payload))
         elif kind == Kind.SNAPSHOT:
             self._know(records.read_snapshot(payload))
         elif kind == Kind.RESET:
@@ -166,6 +172,13 @@ class Platter:
     def _cut(self, index: int) -> None:
         for behind in [known for known in self.terms if known >= index]:
             del self.terms[behind]
+
+    def _vote(self, term: int, vote: str | None) -> None:
+        if vote is None:
+            return
+        if self.votes.setdefault(term, vote) != vote:
+            text = f"{self.votes[term]} and {vote} have a durable vote of one node in term {term}"
+            raise Violation("election safety", text)
 
     def _know(self, marker: Any) -> None:
         """A snapshot is marked: it counts where all of it is durable under its name."""
