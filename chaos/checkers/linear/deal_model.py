@@ -22,7 +22,7 @@ class Deal(NamedTuple):
         last: the highest id of a prepare that is known.
         value, state: the latest prepare; None where there was none.
         number: its id; 0 where no answer has shown it yet.
-        until: it does not abort by itself before.
+        until: while it is prepared, it does not abort by itself before.
         olds: (value, state) of those decided before.
     """
 
@@ -40,7 +40,7 @@ NOTHING: States = ()
 
 def alone(deal: Deal) -> Iterable[tuple[int, Deal]]:
     """What is not decided in time aborts."""
-    return ((deal.until, deal._replace(state=ABORTED)),) if deal.state == PREPARED else ()
+    return ((deal.until, deal._replace(state=ABORTED, until=0)),) if deal.state == PREPARED else ()
 
 
 def last_number(deal: Deal) -> int:
@@ -121,7 +121,7 @@ def decided(decide: Decide, number: int | None, deal: Deal) -> States:
             return NOTHING
         deal = known
     if state == PREPARED:
-        return (deal._replace(state=decide.state),)
+        return (deal._replace(state=decide.state, until=0),)
     return (deal,) if state == decide.state else NOTHING
 
 
@@ -129,7 +129,7 @@ def may_be_decided(decide: Decide, deal: Deal) -> States:
     """A decision of which nobody heard."""
     if _state_of(decide.value, deal) != PREPARED:
         return NOTHING
-    return (deal._replace(state=decide.state),)
+    return (deal._replace(state=decide.state, until=0),)
 
 
 def contrary(decide: Decide, deal: Deal) -> States:
@@ -156,7 +156,7 @@ def decided_by_number(number: int, state: str, deal: Deal) -> States:
         # One before the latest; or none yet.
         return (deal,) if number <= deal.last else NOTHING
     if known.state == PREPARED:
-        return (known._replace(state=state),)
+        return (known._replace(state=state, until=0),)
     return (known,) if known.state == state else NOTHING
 
 
@@ -173,7 +173,7 @@ def may_be_decided_by_number(number: int, state: str, deal: Deal) -> States:
     known = _known(number, deal)
     if known is None or known.state != PREPARED:
         return NOTHING
-    return (known._replace(state=state),)
+    return (known._replace(state=state, until=0),)
 
 
 def never(deal: Deal) -> States:

@@ -185,7 +185,7 @@ class _Reader:
         weight = float(item.arguments.get("weight", 1))
         member = Member(str(item.arguments["member"]), weight, session)
         if item.outcome == "unknown":
-            return Step(item, partial(may_join, member), optional=True)
+            return Step(item, partial(may_join, member), optional=True, alike=member)
         said = version_of(item)
         if not item.ok or said is None:
             return None
@@ -197,7 +197,7 @@ class _Reader:
         """A leave."""
         name, said = str(item.arguments["member"]), version_of(item)
         if item.outcome == "unknown":
-            return Step(item, partial(may_leave, name), optional=True)
+            return Step(item, partial(may_leave, name), optional=True, alike=name)
         if item.slug == "unknown-ring":
             return Step(item, absent)
         if not item.ok or said is None:

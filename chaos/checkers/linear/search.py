@@ -49,7 +49,7 @@ from chaos.history import FOREVER
 
 By = Literal["time", "revision"]
 
-VISITS = 200_000
+VISITS = 400_000
 """Configurations visited for one object at most, and as many more as it has operations."""
 AT_ONCE = 20_000
 """Configurations visited for one operation at most."""
