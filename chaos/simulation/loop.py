@@ -15,6 +15,7 @@ SIGKILL: none of its callbacks ever runs again. The same name is then another li
 
 import asyncio
 import contextvars
+import inspect
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -72,7 +73,7 @@ class VirtualLoop(Timeline):
         self.on_error: Callable[[CallbackError], None] | None = None
         self.net = Network(self, latency, patience)
         self._hosts: dict[str, Host] = {}
-        self._buried: list[object] = []
+        self._buried: list[asyncio.Task[Any]] = []
         self._tasks = 0
         self._is_running = False
         self._closed = False
@@ -110,7 +111,9 @@ class VirtualLoop(Timeline):
         host.alive, host.blocked = False, True
         host.held.clear()
         # Its tasks are kept: destroyed, they would run their `finally` blocks.
-        self._buried.append(asyncio.all_tasks(self))
+        self._buried += [
+            task for task in asyncio.all_tasks(self) if getattr(task, "host", host) is host
+        ]
         self.net.lose_host(host)
 
     def is_alive(self, name: str) -> bool:
@@ -177,6 +180,12 @@ class VirtualLoop(Timeline):
     def close(self) -> None:
         """End the world. Tasks that are left never go on."""
         self._closed = True
+        for task in (*self._buried, *asyncio.all_tasks(self)):
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and (
+                inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+            ):
+                coroutine.close()  # it never began, and Python would say that it was forgotten
         self._ready.clear()
         self._timers.clear()
 
