@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from chaos.checkers.facts import may_have_held
 from chaos.checkers.violation import Violation, shown
 from chaos.history import History, Operation
 
@@ -38,7 +39,7 @@ def judge(history: History) -> Iterator[Violation]:
             number = item.answer.get(kinds[item.kind])
             if item.ok and isinstance(number, int):
                 made[number] = item
-            elif item.outcome == "unknown":
+            elif not item.ok and may_have_held(item):
                 unheard.append(item)
         yield from _missing(counter, made, unheard)
 

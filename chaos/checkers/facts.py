@@ -32,6 +32,16 @@ def is_write(kind: str) -> bool:
     return kind not in READS
 
 
+def may_have_held(operation: Operation) -> bool:
+    """Whether an acquire may have been granted, whatever it was answered.
+
+    A node that stops takes its waits back: where the grant came first, the caller is told that
+    nothing is held, which is true then, and was not a moment before.
+    """
+    taken_back = operation.slug == "not-ready" and bool(operation.arguments.get("wait"))
+    return operation.sent or taken_back
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who holds a lock. `token` is None where the answer does not show it."""

@@ -17,6 +17,7 @@ from chaos.checkers.facts import (
     Holder,
     check_says,
     lock_states,
+    may_have_held,
     session_of,
     token_of,
 )
@@ -263,7 +264,7 @@ def _acquires(history: History) -> AskedBy:
     """(lock, owner, session) → the acquires that may have been granted."""
     asked: AskedBy = defaultdict(Asked)
     for item in history.of("lock.acquire", "simple.lock"):
-        if item.sent:
+        if may_have_held(item):
             name = item.arguments["name" if item.kind == "lock.acquire" else "key"]
             owner = item.arguments["owner"] if item.kind == "lock.acquire" else SIMPLE_OWNER
             asked[str(name), str(owner), session_of(item)].take(item)

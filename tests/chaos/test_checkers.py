@@ -230,6 +230,10 @@ COUNTED: dict[str, tuple[set[str], Story]] = {
             op(2, 3, "session.open", ttl=2.0, answer={"id": 2}),
         ],
     ),
+    "a token of a wait that a stopping node took back": (
+        set(),
+        lambda: [acquire(0, 1, "b", slug="not-ready", status=503, wait=5), acquire(2, 3, "a", 2)],
+    ),
     "a token too many": ({"executed twice"}, lambda: [acquire(0, 1, "a", 2)]),
 }
 

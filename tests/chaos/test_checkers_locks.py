@@ -67,6 +67,11 @@ GOOD: dict[str, Story] = {
         refresh(2, 3, "a", 1, ttl=100),
         acquire(4, 5, "b", 2),
     ],
+    "a wait that a stopping node took back may have been granted": lambda: [
+        acquire(0, 1, "a", slug="not-ready", status=503, wait=5),
+        acquire(0.5, 0.9, "c", slug="lock-held", answer={"holders": [holder("a")]}),
+        acquire(2, 3, "b", 2),
+    ],
     "two requests of one holder in the queue get one grant": lambda: [
         acquire(0, 3, "a", 1, wait=5),
         acquire(1, 3.1, "a", 1, wait=5),

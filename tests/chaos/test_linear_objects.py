@@ -66,6 +66,18 @@ GOOD_LOCKS: dict[str, Story] = {
         acquire(1, 5, "b", 2, wait=5),
         held(1, 4, "c"),
     ],
+    "free, for one whose wait is over when its turn comes": lambda: [
+        acquire(0, 1, "a", 1, ttl=1),
+        acquire(1, 2.5, "b", wait=1, slug="lock-held", answer={"holders": []}),
+        held(1.5, 2.4, "c"),
+    ],
+    "a wait that a stopping node took back may have been granted": lambda: [
+        acquire(0, 1, "a", 1),
+        acquire(1, 4, "b", wait=5, slug="not-ready", status=503),
+        release(1.5, 2, "a", 1),
+        held(2.5, 3, "c", holder("b")),
+        acquire(5, 6, "c", 3),
+    ],
     "a lock of the simple protocol is the same lock": lambda: [
         simple(0, 1, "v", 1),
         held(1, 1.5, "a", SIMPLE),
@@ -150,6 +162,10 @@ BAD_LOCKS: dict[str, Story] = {
     "told to have another's grant": lambda: [
         acquire(0, 1, "a", 1),
         acquire(2, 3, "b", slug="already-held", answer={"grant": holder("a", 1)}),
+    ],
+    "granted to whom a starting node refused without a wait": lambda: [
+        acquire(0, 1, "a", slug="not-ready", status=503),
+        read(2, 3, holder("a", 1)),
     ],
     "held beyond its session": lambda: [
         op(0, 1, "session.open", ttl=2.0, answer={"id": 5}),

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from chaos.checkers.clocks import clocks_of
-from chaos.checkers.facts import Holder, check_says, lock_states, session_of, token_of
+from chaos.checkers.facts import (
+    Holder,
+    check_says,
+    lock_states,
+    may_have_held,
+    session_of,
+    token_of,
+)
 from chaos.checkers.linear import lock_model as model
 from chaos.checkers.linear.lock_model import SIMPLE, Lease, Lock, States
 from chaos.checkers.linear.sessions import session_ends
@@ -59,16 +66,16 @@ class _Reader:
         self._unheard: dict[tuple[str, str, int | None], int] = {}
         for item in history.of("lock.acquire"):
             name = str(item.arguments["name"])
-            if item.sent and item.arguments.get("wait"):
+            if item.arguments.get("wait") and item.outcome != "never-sent":
                 self._waiting[name].append(item)
-            if item.outcome == "unknown":
+            if not item.ok and may_have_held(item):
                 holder = (name, str(item.arguments["owner"]), session_of(item))
                 self._unheard.setdefault(holder, item.begin)
 
     def acquire(self, name: str, item: Operation) -> Step[Lock] | None:
         """An acquire."""
         owner, session, token = str(item.arguments["owner"]), session_of(item), token_of(item)
-        if item.outcome == "unknown":
+        if not item.ok and may_have_held(item):
             return _maybe_granted(item, owner, session)
         if not item.ok:
             return self._refused(name, item, Holder(owner, session, None))
@@ -217,7 +224,7 @@ def _maybe_granted(item: Operation, owner: str, session: int | None) -> Step[Loc
 
 
 def _waits_until(item: Operation) -> int:
-    return item.end if item.ok else FOREVER
+    return FOREVER if item.outcome == "unknown" else item.end
 
 
 _READERS: dict[str, Callable[[_Reader, str, Operation], Step[Lock] | None]] = {

@@ -82,7 +82,7 @@ class _Search(Generic[S]):
         self._begins = [step.begin for step in self._steps]
         self._ends = [step.end for step in sure]
         self._by_end = sorted(range(len(sure)), key=self._ends.__getitem__)
-        floating = (at for at, step in enumerate(sure) if by == "time" or not step.exact)
+        floating = (at for at, step in enumerate(sure) if by == "time" or not step.read)
         self._by_begin = sorted(floating, key=self._begins.__getitem__)
         self._left = visits + len(given)
         self._visits = self._left

@@ -19,8 +19,7 @@ class Step(Generic[S]):
     Args:
         may: state → the states it may lead to; none where the state does not explain its answer.
         optional: nobody heard what became of it.
-        read: it changes nothing. An answer of a read was evaluated where its revision says; a
-            refusal of one carries the revision of the moment in which it was sent.
+        read: it changes nothing, and was evaluated where its revision says.
         limit: the highest `level` of a state that explains it.
         leads: whether a state can still become one that explains it, however the object goes on.
         alike: optional steps of which this is equal do the same; the one that began first goes
@@ -34,11 +33,6 @@ class Step(Generic[S]):
     limit: int = FOREVER
     leads: Callable[[S], bool] | None = None
     alike: Hashable = None
-
-    @property
-    def exact(self) -> bool:
-        """Whether it took effect where its revision says, and not before."""
-        return self.read and self.operation.ok
 
     @property
     def begin(self) -> int:
