@@ -118,16 +118,26 @@ def test_a_commit_that_nobody_asked_for(log: Log) -> None:
 
 def test_a_commit_after_the_timeout(log: Log) -> None:
     log.apply(vote(1, a="commit", b="commit"))
-    log.idle(4_500)
-    with broken("decisions", "its time was over at 5001 ms"):
-        log.apply(CommitTransaction(1), after=500, twist=decides("commit"))
+    log.idle(5_000)
+    with broken("decisions", "decides transaction 1 again: commit, after abort"):
+        log.apply(CommitTransaction(1), twist=decides("commit"))
+
+
+def test_a_commit_whose_session_is_gone(log: Log) -> None:
+    log.apply(OpenSession(2_000))
+    log.apply(begin(session=1))
+    log.apply(vote(2, a="commit", b="commit"))
+    ended = Event("session.ended", "1", SessionEvent("closed"))
+    decided = Event("transaction.decided", "2", TransactionEvent("committed", "commit", None))
+    with broken("decisions", "decides commit of transaction 2 .* or its session is"):
+        log.apply(CloseSession(1), twist=lambda it: with_events(it, ended, decided))
 
 
 def test_a_vote_after_the_timeout(log: Log) -> None:
-    log.idle(4_500)
+    log.idle(5_000)
     answer = TransactionAnswer(1, "open", None, None)
     with broken("decisions", "takes a vote of transaction 1, which is over"):
-        log.apply(vote(1, a="commit"), after=500, twist=lambda it: Applied(answer, (), it.envelope))
+        log.apply(vote(1, a="commit"), twist=lambda it: Applied(answer, (), it.envelope))
 
 
 def test_a_vote_that_is_changed(log: Log) -> None:

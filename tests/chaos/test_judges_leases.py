@@ -227,7 +227,7 @@ class Entries:
 
     def __init__(self, time: float, clock: int) -> None:
         self.time = time
-        self.clock = clock
+        self.now = clock
 
 
 @pytest.fixture

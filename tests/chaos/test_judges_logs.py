@@ -9,12 +9,14 @@ import pytest
 from chaos.simulation.judges.chronicle import Chronicle
 from chaos.simulation.judges.elections import ElectionSafety
 from chaos.simulation.judges.logs import Logs
+from chaos.simulation.judges.membership import Membership
 from chaos.simulation.judges.once import Once
 from chaos.simulation.judges.reads import Reads
 from raftcoord.commands import OpenSession
 from raftcoord.consensus.contents import PLACEHOLDER
+from raftcoord.consensus.membership import Configuration, ConfigurationHistory, Member
 from raftcoord.machine.state import Applied
-from tests.chaos.judged import Log, broken
+from tests.chaos.judged import Log, World, broken
 
 NOTHING = Applied(None, (), None)
 
@@ -198,6 +200,34 @@ def test_a_leader_with_another_entry_where_one_was_applied(logs: Logs) -> None:
     logs.appended(2, "n3", 2, 2, b"\0mine")
     with broken("state machine safety", "without entry 2 of term 1"):
         logs.role(3, "n3", "leader", 3)
+
+
+# Who the members are.
+
+
+class Follower:
+    """A node with so much applied, by whose books these are the members."""
+
+    def __init__(self, applied: int, *known: Configuration) -> None:
+        self.raft = self
+        self.history = ConfigurationHistory()
+        self.applied = applied
+        for index, configuration in enumerate(known, 1):
+            self.history.append(index, configuration)
+
+
+def test_a_member_that_goes_by_other_members(logs: Logs) -> None:
+    old = Configuration({"n1": Member("n1:1", "n1:2")})
+    new = old.with_member("n2", Member("n2:1", "n2:2", incarnation=10))
+    logs.configurations |= {(1, 1): old, (2, 1): new, (3, 1): old, (2, 7): old}
+    judge, world = Membership(logs), World("n1", "n2", "n3")
+    world.hosts["n1"].node = Follower(2, old, new)
+    world.hosts["n2"].node = Follower(1, old, new)
+    world.hosts["n3"].node = Follower(0)
+    judge.looked(1, world)
+    world.hosts["n2"].node = Follower(2, old)
+    with broken("state machine safety", "n2 has applied entry 2 and goes by n1 of 0; entry 2 says"):
+        judge.looked(2, world)
 
 
 # What is applied.

@@ -13,6 +13,7 @@ from chaos.simulation.judges.durability import Durability
 from chaos.simulation.judges.elections import ElectionSafety
 from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
+from chaos.simulation.judges.membership import Membership
 from chaos.simulation.judges.once import Once
 from chaos.simulation.judges.platters import Platters
 from chaos.simulation.judges.reads import Reads
@@ -48,4 +49,5 @@ def all_judges() -> tuple[Observer, ...]:
         Bounds(),
         calm,
         Reigns(),
+        Membership(logs),
     )

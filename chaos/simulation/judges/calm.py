@@ -39,7 +39,7 @@ class Calm(Observer):
 
     def read(self, entry: Any) -> None:
         """The newest entry, by real and by cluster time."""
-        self._entry = (entry.time, entry.clock)
+        self._entry = (entry.time, entry.now)
 
     def invoked(self, time: float, line: Invoke) -> None:
         self._open[line.id] = (time, line)

@@ -11,7 +11,24 @@ from zlib import crc32
 from chaos.simulation.judges.once import Once
 from chaos.simulation.observer import Observer
 from chaos.simulation.violation import Violation
-from raftcoord.commands import AdvanceClock, Envelope, Reply
+from raftcoord.commands import (
+    AcknowledgeTransaction,
+    AdvanceClock,
+    CancelAcquire,
+    CloseSession,
+    Command,
+    CommitTransaction,
+    Envelope,
+    KeepAlive,
+    RefreshLock,
+    ReleaseLock,
+    Reply,
+    RollbackTransaction,
+    SimpleCommit,
+    SimpleRollback,
+    SimpleUnlock,
+    VoteTransaction,
+)
 from raftcoord.errors import RaftcoordError
 from raftcoord.machine.events import Event
 from raftcoord.machine.state import Applied, Machine
@@ -19,12 +36,33 @@ from raftcoord.machine.state import Applied, Machine
 SAFETY = "state machine safety"
 
 
+_ENDS_NOTHING: frozenset[type] = frozenset(
+    (
+        KeepAlive,
+        CloseSession,
+        ReleaseLock,
+        RefreshLock,
+        CancelAcquire,
+        VoteTransaction,
+        CommitTransaction,
+        RollbackTransaction,
+        AcknowledgeTransaction,
+        SimpleUnlock,
+        SimpleCommit,
+        SimpleRollback,
+    )
+    if hasattr(Command, "priority")
+    else ()
+)
+
+
 class Entry(NamedTuple):
     """An entry that was applied for the first time by anybody; `number` is its log index.
 
     Args:
         time: virtual seconds. member: who applied it.
-        before, clock: cluster time in ms, before and after it, by the judges' own books.
+        clock: cluster time in ms after it, by the judges' own books: what ends then is over.
+        now: the time that it carries, where that is later: what begins with it begins then.
         fresh: no entry before had its request id. Its reply is then the command's own.
     """
 
@@ -32,8 +70,8 @@ class Entry(NamedTuple):
     member: str
     number: int
     term: int
-    before: int
     clock: int
+    now: int
     envelope: Envelope | None
     fresh: bool
     reply: Reply | RaftcoordError | None
@@ -125,9 +163,9 @@ class Chronicle(Observer):
         applied: Applied,
         machine: Machine,
     ) -> None:
-        before, envelope = self.clock, applied.envelope
-        if not _is_late_advance(envelope, seen.term):
-            self.clock = max(before, seen.stamp)
+        envelope, now = applied.envelope, max(self.clock, seen.stamp)
+        if _ends_things(envelope, seen.term):
+            self.clock = now
         if machine.clock != self.clock:
             text = f"after entry {index} it is {self.clock} ms, a machine says {machine.clock}"
             raise Violation(SAFETY, text)
@@ -145,8 +183,8 @@ class Chronicle(Observer):
             member,
             index,
             seen.term,
-            before,
             self.clock,
+            now,
             envelope,
             fresh,
             applied.reply,
@@ -200,12 +238,16 @@ class Chronicle(Observer):
         )
 
 
-def _is_late_advance(envelope: Envelope | None, term: int) -> bool:
-    """Whether it only moves the clock, in another term than its leader's: then it does not."""
+def _ends_things(envelope: Envelope | None, term: int) -> bool:
+    """Whether the clock goes by the time of the entry. It does not for what keeps somebody alive,
+    lets go of something or decides: nobody ends by that; nor for what only moves the clock, in
+    another term than its leader's."""
     if envelope is None:
-        return False
+        return True
     command = envelope.command
-    return type(command) is AdvanceClock and command.term != term
+    if type(command) is AdvanceClock:
+        return command.term == term
+    return type(command) not in _ENDS_NOTHING
 
 
 __all__ = ["Chronicle", "Entry", "Reader"]

@@ -63,12 +63,12 @@ class Decisions:
         if type(command) is BeginTransaction and isinstance(reply, TransactionAnswer):
             votes: dict[str, str | None] = dict.fromkeys(command.participants)
             auto = command.decide == "auto"
-            deadline = entry.clock + command.timeout
+            deadline = entry.now + command.timeout
             begun = _Transaction(votes, deadline, auto=auto, session=command.session)
             self._begin(entry, reply.id, begun)
         elif type(command) is SimplePrepare and isinstance(reply, SimpleAnswer):
             named = (command.key, command.value)
-            begun = _Transaction({}, entry.clock + command.expire, named=named)
+            begun = _Transaction({}, entry.now + command.expire, named=named)
             self._begin(entry, reply.transaction, begun)
         elif type(command) is VoteTransaction and isinstance(reply, TransactionAnswer):
             self._vote(entry, command)

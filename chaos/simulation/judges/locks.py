@@ -82,7 +82,7 @@ class Locks:
     def _enqueue(self, entry: Entry, command: AcquireLock) -> None:
         envelope = entry.envelope
         assert envelope is not None
-        asked = Asked(_request(envelope), entry.clock + min(command.wait, bounds.WAIT))
+        asked = Asked(_request(envelope), entry.now + min(command.wait, bounds.WAIT))
         over = {
             request
             for event in entry.events
@@ -142,7 +142,7 @@ class Locks:
         grant = self._grants[name] = _Grant(reply.token, reply.session, reply.owner, ttl)
         ends = []
         if ttl is not None:
-            grant.expires = entry.clock + ttl
+            grant.expires = entry.now + ttl
             self._due.set(("grant", reply.token), grant.expires)
             ends.append(grant.expires)
         if reply.session is not None:
@@ -150,9 +150,10 @@ class Locks:
                 text = f"entry {entry.number} grants {name} to session {reply.session}, which is"
                 raise Violation(ONE_HOLDER, f"{text} gone")
             ends.append(self._sessions.expires(reply.session))
-        if reply.expires_in != min(ends) - entry.clock:
+        left = max(min(ends) - entry.now, 0)
+        if reply.expires_in != left:
             text = f"entry {entry.number} grants {name} for {reply.expires_in} ms; it has"
-            raise Violation(LEASES, f"{text} {min(ends) - entry.clock} ms")
+            raise Violation(LEASES, f"{text} {left} ms")
 
     def _served(
         self, entry: Entry, name: str, queue: Queue, place: Place, data: LockGranted
@@ -250,7 +251,7 @@ class Locks:
             raise Violation(LEASES, f"{text} does not hold it")
         ttl = grant.ttl if command.ttl is None else command.ttl
         if ttl is not None:
-            grant.ttl, grant.expires = ttl, entry.clock + ttl
+            grant.ttl, grant.expires = ttl, entry.now + ttl
             self._due.set(("grant", grant.token), grant.expires)
 
     # The machine's tables.

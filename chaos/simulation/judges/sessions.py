@@ -58,7 +58,7 @@ class Sessions:
             raise Violation(LEASES, f"entry {entry.number} opens session {number} again")
         self._newest = number
         self._ttl[number] = ttl
-        self._renew(number, entry.clock + ttl)
+        self._renew(number, entry.now + ttl)
 
     def _kept(self, entry: Entry, number: int | str, left: int | None) -> None:
         lives = isinstance(number, int) and self.lives(number, entry.clock)
@@ -71,7 +71,7 @@ class Sessions:
         if left != self._ttl[number]:
             text = f"entry {entry.number} renews session {number} for {left} ms of"
             raise Violation(LEASES, f"{text} {self._ttl[number]} ms")
-        self._renew(number, max(self._expires[number], entry.clock + self._ttl[number]))
+        self._renew(number, max(self._expires[number], entry.now + self._ttl[number]))
 
     def _renew(self, number: int, expires: int) -> None:
         self._expires[number] = expires
