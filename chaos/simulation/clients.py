@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
-from chaos.history import Invoke, Operation, Result
+from chaos.history import Invoke, Result
 from chaos.simulation.lines import DeskLine, HttpLine, Line
 from chaos.workloads import WORKLOADS, workload
 from chaos.workloads.caller import Caller
@@ -211,6 +211,3 @@ async def _work(agent: SimAgent, load: Workload) -> None:
     while not agent.stopping:
         await load.step()
     agent.close()
-
-
-__all__ = ["Clients", "Operation", "SimAgent"]

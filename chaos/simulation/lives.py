@@ -58,7 +58,6 @@ class Lives:
         self.violation: Violation | None = None
         self.hosts = {f"n{n}": Member(f"n{n}", n, seed) for n in range(1, members + spares + 1)}
         self.members = {m.name: m for m in self.hosts.values() if m.number <= members}
-        self.expected_stops: tuple[str, ...] = ()
         self._roll = Roll(self.hosts)
         self.observers: Observer = Guard((self._roll, *observers), self.fail, self._bug)
         self._expected: list[tuple[str, str, float]] = []
@@ -152,7 +151,7 @@ class Lives:
     def _stopped(self, name: str, reason: str) -> None:
         self._end(self.hosts[name], reason, kill=True)
         now = self.loop.time()
-        expected = any(part in reason for part in self.expected_stops) or any(
+        expected = any(
             who == name and part in reason and now <= until for who, part, until in self._expected
         )
         if not expected:

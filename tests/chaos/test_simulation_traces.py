@@ -13,7 +13,7 @@ from tests.machine.test_same_everywhere import ROOT, candidates
 PROGRAM = """
 from chaos.simulation.profiles import PROFILES, replace
 from chaos.simulation.simulate import simulate
-for name, seed in (("three", 3), ("three", 20), ("five", 5)):
+for name, seed in (("three", 3), ("three", 20), ("five", 5), ("three", 3)):
     outcome = simulate(seed, replace(PROFILES[name], seconds=5.0))
     print(name, seed, outcome.trace, outcome.http, sorted(outcome.counts.items()), outcome.broken)
 """
@@ -46,10 +46,11 @@ def here() -> list[str]:
 
 
 def test_the_runs_say_something(here: list[str]) -> None:
-    assert len(here) == 3
+    assert len(here) == 4
     assert all(line.endswith("None") and "('ok', " in line for line in here), here
     assert " True " in here[1]
     assert len({line.split()[2] for line in here}) == 3
+    assert here[0] == here[3], "a run depends on what the process did before"
 
 
 def test_hash_seeds_do_not_matter(here: list[str]) -> None:
