@@ -1,7 +1,7 @@
 """Cluster time against real time: it runs as fast as a leader's clock, no faster and no slower.
 
 The promises about leases are in cluster time; this one carries them over to real time. Between two
-stamps that leaders read fresh from their clocks lies no more cluster time than the real time
+stamps that leaders read from their clocks lies no more cluster time than the real time
 between the appends and the rate error of a clock allow; and no less, where one leader leads that
 was not stopped in between. Time in which it was stopped counts for one step of its clock at most.
 """
@@ -24,13 +24,9 @@ BEHIND = 60.0
 LOOK = 0.5
 """Virtual seconds between two looks at who is stopped: whoever is stopped longer is seen."""
 
-_FRESH = (b"session.open", b"lock.acquire", b"transaction.begin", b"simple.lock", b"ring.join")
-"""Commands that are stamped with the leader's clock as it is; others may be stamped earlier, to
-count for the time at which they came."""
-
 
 class _Reign:
-    """A leader in its term: its first fresh stamp since it was stopped last, and its newest one.
+    """A leader in its term: its first stamp since it was stopped last, and its newest one.
 
     stopped: how often it was seen stopped since the newest, and in how many stretches.
     """
@@ -88,11 +84,11 @@ class Clocks(Observer):
         stamp = int.from_bytes(command[1:HEADER], "big")
         if (term, index) > self._last:
             self._last = (term, index)
-            self._check_ahead(time, stamp, index, command)
-        if reign is not None and leads and any(tag in command for tag in _FRESH):
+            self._check_ahead(time, stamp, index)
+        if reign is not None and leads:
             self._check_pace(time, stamp, member, reign)
 
-    def _check_ahead(self, time: float, stamp: int, index: int, command: bytes) -> None:
+    def _check_ahead(self, time: float, stamp: int, index: int) -> None:
         ahead = stamp - time * 1000 * (1 + RATE_ERROR)
         if ahead > self._lowest + SLACK:
             text = (
@@ -100,8 +96,7 @@ class Clocks(Observer):
                 f" ms ahead of a clock that is fast by {RATE_ERROR:.0%}"
             )
             raise Violation(LEASES, text)
-        if ahead < self._lowest and any(tag in command for tag in _FRESH):
-            self._lowest = ahead
+        self._lowest = min(self._lowest, ahead)
 
     def _check_pace(self, time: float, stamp: int, member: str, reign: _Reign) -> None:
         who = f"{member}, which leads term {reign.term},"
