@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from chaos.simulation.simulate import simulate
 from raftcoord.consensus import electing, journal, reads, replicating, replication
 from raftcoord.consensus.clock import ClusterClock
 from raftcoord.consensus.core import Core
+from raftcoord.consensus.messages import AppendAnswer, Vote
 from raftcoord.machine import answers, sessions
 from raftcoord.machine.answers import Answers
 from raftcoord.machine.grants import Grants
@@ -55,8 +57,14 @@ def test_a_whole_product_breaks_no_rule(monkeypatch: pytest.MonkeyPatch) -> None
     assert most["tasks"] > 0
 
 
-def ack_before_sync(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Core, "send_durable", lambda core, node, message: core.send(node, message))
+def early(kind: type) -> Callable[[pytest.MonkeyPatch], None]:
+    """Send messages of a kind before what they rest on is durable."""
+    durable = Core.send_durable
+
+    def send(core: Core, node: Any, message: Any) -> None:
+        (core.send if isinstance(message, kind) else partial(durable, core))(node, message)
+
+    return lambda patch: patch.setattr(Core, "send_durable", send)
 
 
 def count_unsynced(patch: pytest.MonkeyPatch) -> None:
@@ -158,7 +166,8 @@ def leak(patch: pytest.MonkeyPatch) -> None:
 FORGETFUL = replace(THREE, load=80.0, pause=0.4, faults={"kill_leader": 3, "isolate_leader": 2})
 
 BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Profile, tuple[str, ...]]] = {
-    "acknowledge before the sync": (ack_before_sync, THREE, ("durability",)),
+    "acknowledge before the sync": (early(AppendAnswer), THREE, ("durability",)),
+    "vote before the sync": (early(Vote), THREE, ("election safety",)),
     "count what is not synced": (count_unsynced, THREE, ("durability",)),
     "count a minority": (count_a_minority, THREE, ("durability",)),
     "lead without a majority": (lead_without_a_majority, THREE, ("election safety",)),
