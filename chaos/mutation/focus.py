@@ -23,6 +23,14 @@ POWER: dict[str, Any] = {
     "faults": {"kill": 1, "power_cut": 2, "power_cut_of_majority": 2, "power_cut_of_all": 3},
 }
 
+UNSENT: dict[str, Any] = {
+    **_SHORT,
+    "load": 150.0,
+    "pause": 0.3,
+    "faults": {"slow_link": 4, "mute": 4, "kill_all": 4, "power_cut_of_majority": 2, "split": 1},
+}
+"""Leaders that come back as leaders, with entries that nobody else has."""
+
 CUTS: dict[str, Any] = {
     **_SHORT,
     "load": 80.0,
@@ -65,13 +73,6 @@ FLIPS: dict[str, Any] = {
 RESETS: dict[str, Any] = {
     **_SHORT,
     "faults": {"reset": 4, "storm": 2, "loss_with_reset": 2, "split": 1},
-}
-
-LATE: dict[str, Any] = {
-    **_SHORT,
-    "load": 80.0,
-    "pause": 0.25,
-    "faults": {"late_bytes": 6, "wipe": 6, "isolate_leader": 1},
 }
 
 GARBAGE: dict[str, Any] = {

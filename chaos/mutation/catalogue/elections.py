@@ -72,21 +72,6 @@ MUTATIONS = (
         focus=CUTS,
     ),
     Mutation(
-        "stale-answer-counted",
-        "elections",
-        "A vote of an earlier campaign is counted in the present one.",
-        (
-            Edit(
-                "consensus.electing:Electing.on_vote",
-                "m.term == self.term and self.role == CANDIDATE",
-                "self.role == CANDIDATE",
-            ),
-        ),
-        within=30,
-        base="five",
-        focus={**RIVALS, "seconds": 15.0},
-    ),
-    Mutation(
         "deposed-leader-keeps-answering",
         "elections",
         "A leader that hears of a higher term takes the term and goes on leading.",
@@ -130,9 +115,9 @@ MUTATIONS = (
         focus=WIPES,
     ),
     Mutation(
-        "incarnation-ignored",
+        "stale-answer-counted",
         "transport",
-        "Votes and copies count whichever data folder they come from.",
+        "What a data folder that is gone answered is counted for the one in its place.",
         (
             Edit(
                 "consensus.core:Core.same_folder",
@@ -140,7 +125,7 @@ MUTATIONS = (
                 "link is not None",
             ),
         ),
-        within=30,
+        within=10,
         focus=WIPES,
     ),
 )

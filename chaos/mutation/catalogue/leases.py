@@ -91,8 +91,8 @@ MUTATIONS = (
         (
             Edit(
                 "machine.sessions:Sessions._extend",
-                "self._ledger.clock + session.ttl",
-                "session.expires + session.ttl",
+                "if expires > session.expires:",
+                "expires = session.expires + session.ttl\n    if expires > session.expires:",
             ),
         ),
         within=10,
@@ -128,8 +128,10 @@ MUTATIONS = (
         (
             Edit(
                 "machine.grants:Grants.extend",
-                "self._ledger.clock + ttl",
-                "(grant.expires or self._ledger.clock) + ttl",
+                "    extended = Grant(",
+                "    if grant.expires is not None:\n"
+                "        expires = grant.expires + ttl\n"
+                "    extended = Grant(",
             ),
         ),
         within=10,

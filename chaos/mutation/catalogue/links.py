@@ -1,6 +1,6 @@
 """Faults in what members send each other, and in how members come and go."""
 
-from chaos.mutation.focus import GARBAGE, LATE, MEMBERS, RESETS
+from chaos.mutation.focus import GARBAGE, MEMBERS, RESETS
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -12,25 +12,6 @@ MUTATIONS = (
         (Edit("consensus.frames:FrameReader._decode", "zlib.crc32(body) != crc", "False"),),
         within=60,
         focus=GARBAGE,
-    ),
-    Mutation(
-        "old-connection-delivers",
-        "transport",
-        "What an old connection still held is delivered as if the new one had brought it.",
-        (
-            Edit(
-                "consensus.transport:PeerTransport.linked",
-                "        old.close()\n",
-                "",
-            ),
-            Edit(
-                "consensus.transport:PeerTransport.linked",
-                "        if not connection.is_linked:\n            return\n",
-                "",
-            ),
-        ),
-        within=60,
-        focus=LATE,
     ),
     Mutation(
         "called-no-more",

@@ -126,12 +126,9 @@ MUTATIONS = (
             Edit(
                 "machine.grants:Grants.expires_in",
                 "if grant.holder.session is not None:",
-                "if grant.holder.session in self._sessions.table.rows:",
-            ),
-            Edit(
-                "machine.grants:Grants.expires_in",
-                "min(ends) - self._ledger.clock",
-                "min(ends, default=0) - self._ledger.clock",
+                "if grant.holder.session not in (None, *self._sessions.table.rows):\n"
+                "        return 0\n"
+                "    if grant.holder.session is not None:",
             ),
             Edit(
                 "machine.sessions:Sessions.hold",

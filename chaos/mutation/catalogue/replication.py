@@ -1,6 +1,6 @@
 """Faults in what is copied, counted and committed."""
 
-from chaos.mutation.focus import CUTS, POWER
+from chaos.mutation.focus import CUTS, POWER, UNSENT
 from chaos.mutation.mutation import Mutation
 from chaos.mutation.patching import Edit
 
@@ -24,6 +24,13 @@ MUTATIONS = (
             ),
         ),
         focus=POWER,
+    ),
+    Mutation(
+        "refusal-counted",
+        "replication",
+        "An append that was refused counts as one that was acknowledged.",
+        (Edit("consensus.replication:next_after_answer", "if ok:", "if True:"),),
+        focus=CUTS,
     ),
     Mutation(
         "old-leader-heeded",
@@ -56,8 +63,8 @@ MUTATIONS = (
                 "if batch:",
             ),
         ),
-        within=60,
-        focus={**CUTS, "pause": 0.25},
+        within=40,
+        focus=UNSENT,
     ),
     Mutation(
         "commit-by-one-copy",
