@@ -440,6 +440,12 @@ GOOD_DEALS: dict[str, Story] = {
         op(2, 3, "transaction.rollback", id=1, answer=case("finished", "abort")),
         deal(4, 5, "commit", "v", 1, slug="transaction-decided", state="aborted"),
     ],
+    "forgotten after ten minutes": lambda: [
+        prepared(0, 1, "v", 1),
+        deal(1, 2, "commit", "v", 1),
+        deal(605, 606, "rollback", "w", 1, slug="not-prepared", state="none"),
+        deal(605, 606, "rollback", "v", 1, slug="not-prepared", state="none"),
+    ],
     "never prepared": lambda: [
         deal(0, 1, "rollback", None, 0, slug="not-prepared", state="none"),
         prepared(1, 2, "v", 1),
@@ -468,6 +474,10 @@ BAD_DEALS: dict[str, Story] = {
     "aborted before its time": lambda: [
         prepared(0, 1, "v", 1),
         deal(2, 3, "commit", "v", 1, slug="transaction-decided", state="aborted"),
+    ],
+    "another is said to be the latest": lambda: [
+        prepared(0, 1, "v", 1),
+        deal(2, 3, "commit", "w", 1, slug="not-prepared", state="committed"),
     ],
     "not known though it was prepared": lambda: [
         prepared(0, 1, "v", 1),

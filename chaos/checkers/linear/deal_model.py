@@ -7,7 +7,7 @@ part of the state as long as somebody still asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from chaos.checkers.linear.steps import Model
@@ -138,15 +138,36 @@ def contrary(decide: Decide, deal: Deal) -> States:
     return (deal,) if _state_of(decide.value, deal) == other else NOTHING
 
 
-def not_prepared(decide: Decide, forgotten: bool, latest: str | None, deal: Deal) -> States:
-    """It was refused, because no such value is known; `latest`: the state that was shown of the
-    key's latest prepare. `forgotten`: what was decided may be gone by now."""
-    state = _state_of(decide.value, deal)
-    if state == PREPARED or (state is not None and not forgotten):
+class NotPrepared(NamedTuple):
+    """A decision that was refused, because no such value is known.
+
+    Args:
+        at: when that was answered.
+        shown: the state that the answer shows of the key's latest prepare; "none" for no such.
+        kept: value → until when its decision is surely kept.
+    """
+
+    decide: Decide
+    at: int
+    shown: str | None
+    kept: Mapping[str, int]
+
+    def forgotten(self, value: str | None) -> bool:
+        """Whether the decision about this value may be gone."""
+        return value is None or self.kept.get(value, 0) <= self.at
+
+
+def not_prepared(refusal: NotPrepared, deal: Deal) -> States:
+    """It was refused, because no such value is known."""
+    value = refusal.decide.value
+    state = _state_of(value, deal)
+    asked = deal.value if value is None else value
+    if state == PREPARED or (state is not None and not refusal.forgotten(asked)):
         return NOTHING
-    if latest is not None and latest != (deal.state or "none") and not forgotten:
-        return NOTHING
-    return (deal,)
+    if refusal.shown in (None, deal.state or "none"):
+        return (deal,)
+    gone = refusal.shown == "none" and refusal.forgotten(deal.value)
+    return (deal,) if gone else NOTHING
 
 
 def decided_by_number(number: int, state: str, deal: Deal) -> States:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.linear import deal_model as model
-from chaos.checkers.linear.deal_model import ABORTED, COMMITTED, Deal, Decide, Prepare
+from chaos.checkers.linear.deal_model import ABORTED, COMMITTED, Deal, Decide, NotPrepared, Prepare
 from chaos.checkers.linear.steps import Model, Step
 from chaos.history import FOREVER, History, Operation
 
@@ -44,7 +44,7 @@ class _Reader:
     def __init__(self, history: History) -> None:
         self._clocks = clocks_of(history)
         self._keys: dict[int, str] = {}
-        self._prepared: dict[tuple[str, str], int] = {}
+        self._kept: dict[str, dict[str, int]] = defaultdict(dict)
         self._asked: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._named: set[tuple[str, str]] = set()
         self._unheard: dict[str, int] = {}
@@ -65,7 +65,7 @@ class _Reader:
                 self._asked[key].append((item.end, value))
             return
         assert value is not None
-        self._prepared.setdefault((key, value), item.begin)
+        self._kept[key].setdefault(value, self._clocks.surely_until(item.begin, KEPT))
         if item.outcome == "unknown":
             self._unheard.setdefault(key, item.begin)
 
@@ -102,12 +102,8 @@ class _Reader:
         if item.slug == "transaction-decided":
             return Step(item, partial(model.contrary, decide))
         if item.slug == "not-prepared":
-            begin = self._prepared.get((key, value)) if value is not None else None
-            if value is None:
-                begin = min((at for (of, _), at in self._prepared.items() if of == key), default=0)
-            late = begin is not None and item.end >= self._clocks.surely_until(begin, KEPT)
-            shown = item.answer.get("state")
-            return Step(item, partial(model.not_prepared, decide, late, shown))
+            refusal = NotPrepared(decide, item.end, item.answer.get("state"), self._kept[key])
+            return Step(item, partial(model.not_prepared, refusal))
         return None
 
     def by_number(self, item: Operation) -> Iterator[tuple[str, Step[Deal]]]:
