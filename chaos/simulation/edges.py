@@ -5,6 +5,7 @@ from random import Random
 from typing import Any, NoReturn
 
 from chaos.simulation.disk import Killed, SimDisk
+from chaos.simulation.hosts import CURRENT
 from chaos.simulation.loop import VirtualLoop
 from raftcoord.consensus.edges import JobDone
 
@@ -45,6 +46,8 @@ class SimEdges:
         self._stopped = stopped
         self._since = loop.time()
         self._shown = rng.uniform(0.0, _OLDEST)
+        self._host = CURRENT.get()
+        self.run_clock_at(rate)
         self._free_at: dict[str, float] = {}
         self._stalled_until = 0.0
 
@@ -53,9 +56,14 @@ class SimEdges:
         return self._shown + (self._time() - self._since) * self.rate
 
     def run_clock_at(self, rate: float) -> None:
-        """From now on the monotonic clock shows `rate` seconds in a second."""
+        """From now on the monotonic clock shows `rate` seconds in a second.
+
+        Timers that are set from now on follow it, where it runs at all.
+        """
         self._shown, self._since = self.monotonic(), self._loop.time()
         self.rate = rate
+        if self._host is not None and rate:
+            self._host.pace = 1 / rate
 
     def jump_clock(self, seconds: float) -> None:
         """The monotonic clock leaps forward."""
@@ -107,7 +115,7 @@ class SimEdges:
             job()
         except OSError:
             status = 1
-        self._loop.call_later(self._rng.uniform(0.001, 0.2), done, status)
+        self._loop.call_at(self._loop.time() + self._rng.uniform(0.001, 0.2), done, status)
 
     def stop(self, reason: str) -> NoReturn:
         """End this life."""

@@ -11,13 +11,15 @@ from typing import Any, Protocol
 class Host:
     """One life of one machine's process: after `kill`, the same name is another Host.
 
-    `blocked`: none of its callbacks runs now; while it is alive they wait in `held`.
+    `blocked`: none of its callbacks runs now; while it is alive they wait in `held`. `pace`: how
+    many virtual seconds its timers take for a second.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.alive = True
         self.blocked = False
+        self.pace = 1.0
         self.held: deque[asyncio.Handle] = deque()
 
     def __repr__(self) -> str:

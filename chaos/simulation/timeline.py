@@ -159,11 +159,10 @@ class Timeline(BareLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         if context is None:
-            context, host = _copy_context(), _current(None)
+            context, host = _copy_context(), _current(None) or self._outside
         else:
-            host = context.get(CURRENT)
-        when = self._now + delay
-        return self._add_timer(when, callback, args, context, host or self._outside)
+            host = context.get(CURRENT) or self._outside
+        return self._add_timer(self._now + delay * host.pace, callback, args, context, host)
 
     def call_at(
         self,

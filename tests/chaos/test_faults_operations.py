@@ -39,6 +39,25 @@ def test_a_wild_clock_and_a_leap_are_no_honest_clocks() -> None:
     scene.settle()
 
 
+def test_timers_follow_the_clock_of_their_host() -> None:
+    scene = Scene()
+    loop = scene.world.loop
+    rung = {}
+    for name, rate in (("n1", 2.0), ("n2", 0.5), ("n3", 1.0)):
+        edges = scene.world.members[name].edges
+        assert edges is not None
+        edges.run_clock_at(rate)
+        with loop.host(name):
+            loop.call_later(1.0, lambda name=name: rung.update({name: loop.time()}))
+    began = loop.time()
+    scene.run(2.5)
+    assert {name: round(at - began, 6) for name, at in rung.items()} == {
+        "n1": 0.5,
+        "n2": 2.0,
+        "n3": 1.0,
+    }
+
+
 def test_a_suspended_machine_does_not_know_of_it() -> None:
     scene = Scene()
     name, _, seconds, _ = scene.do("suspend").split()
