@@ -159,9 +159,10 @@ class Timeline(BareLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         if context is None:
-            context, host = _copy_context(), _current(None) or self._outside
+            context, current = _copy_context(), _current(None)
         else:
-            host = context.get(CURRENT) or self._outside
+            current = context.get(CURRENT)
+        host = current or self._outside
         return self._add_timer(self._now + delay * host.pace, callback, args, context, host)
 
     def call_at(
