@@ -179,6 +179,13 @@ BAD_LOCKS: dict[str, Story] = {
         read(3, 4),
         read(5, 6, holder("a", 2)),
     ],
+    "the unheard request got a token that was given before": lambda: [
+        acquire(0, 1, "b", 5),
+        release(1, 2, "b", 5),
+        acquire(2, None, "a"),
+        acquire(3, 4, "c", slug="lock-held", answer={"holders": [holder("a")]}),
+        release(5, 6, "a", 3),
+    ],
     "a read that goes back": lambda: [
         acquire(0, 5, "a", 1),
         read(1, 2, holder("a", 1)),

@@ -146,6 +146,39 @@ def test_reads_stand_where_their_revision_says_and_writes_there_or_before() -> N
     assert find_order(Model((0, 0)), story(4, 6)).word == "linearizable"
 
 
+def by_revision(*steps: Step[State]) -> str:
+    return find_order(Model((0, 0)), steps, "revision").word
+
+
+def test_a_read_stands_behind_what_its_revision_changed() -> None:
+    change = Step(at(0, 9, 5), partial(write, 1, 0))
+    assert by_revision(change, Step(at(0, 9, 5), partial(read, 1), read=True)) == "linearizable"
+    assert by_revision(change, Step(at(0, 9, 5), partial(read, 0), read=True)) == "not linearizable"
+
+
+def test_revisions_against_the_order_of_time_are_no_order() -> None:
+    change = Step(at(0, 1, 9), partial(write, 1, 0))
+    early, late = (Step(at(begin, 3, 5), partial(read, 0), read=True) for begin in (1, 2))
+    assert by_revision(change, early) == "linearizable"
+    assert by_revision(change, late) == "not linearizable"
+
+
+def test_what_began_behind_the_end_of_another_never_goes_before_it() -> None:
+    def told(*, last: int) -> str:
+        return by_revision(
+            Step(at(0, 10, 5), partial(read, 1), read=True),
+            Step(at(0, 1, 6), partial(write, 1, 0)),
+            Step(at(2, 9, 7), partial(write, 2, 0)),
+            Step(at(0, 10, 8), partial(swap, 9, 9, 0), optional=True),
+            Step(at(0, 10, 9), partial(write, 3, 0)),
+            Step(at(11, 12, 10), partial(read, last), read=True),
+        )
+
+    assert told(last=3) == "linearizable"
+    assert told(last=2) == "linearizable"
+    assert told(last=1) == "not linearizable", "the second write began when the first had ended"
+
+
 def unheard_crowd(count: int) -> list[Step[State]]:
     """Requests that may all take effect, and a read that none of them explains."""
     crowd = [Step(at(0, None), partial(added, v), optional=True) for v in range(10, 10 + count)]
@@ -171,6 +204,18 @@ def test_of_requests_that_do_the_same_the_oldest_goes_first() -> None:
     without = find_order(MODEL, [*crowd(None), last])
     assert with_it.word == without.word == "not linearizable"
     assert with_it.visited < without.visited
+
+
+def test_merged_configurations_use_up_only_what_all_of_them_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept, "SIMILAR", 1)
+    unheard = [Step(at(0, None), partial(swap, 0, 3, 0), optional=True) for _ in range(2)]
+    reads = [
+        Step(at(10 * n + 5, 10 * n + 9), partial(read, v), read=True)
+        for n, v in enumerate((3, 0, 3, 0))
+    ]
+    assert find_order(MODEL, [*unheard, *reads]).word == "linearizable"
 
 
 def test_merged_configurations_find_every_order_that_there_is(
