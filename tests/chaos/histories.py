@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from chaos import checkers
-from chaos.checkers import Violation
+from chaos.checkers import Undecided, Violation, linear
 from chaos.checkers.counters import FRESH
 from chaos.history import FOREVER, SECOND, Fault, History, Operation, Outcome
 
@@ -64,6 +64,12 @@ def found(*operations: Operation, faults: Iterable[Fault] = ()) -> list[Violatio
 def rules(*operations: Operation, faults: Iterable[Fault] = ()) -> set[str]:
     """The rules that all judges find broken."""
     return {violation.rule for violation in found(*operations, faults=faults)}
+
+
+def orderless(*operations: Operation) -> list[Violation | Undecided]:
+    """What the judges of linearizability find."""
+    judged = history(*operations)
+    return [said for ask in linear.JUDGES.values() for said in ask(judged)]
 
 
 Story = Callable[[], list[Operation]]
