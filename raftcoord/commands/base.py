@@ -5,7 +5,7 @@ in the field `type`, and refuse fields they do not know. Durations are integer m
 cluster time. Ids of sessions and transactions and the tokens of grants come from the machine.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -14,7 +14,15 @@ Meta = dict[str, Any]
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", gc=False):
-    """A change somebody wants. `decode` knows the concrete ones."""
+    """A change somebody wants. `decode` knows the concrete ones.
+
+    Attributes:
+        priority: it keeps the living alive, lets go of something, or decides. It has room of its
+            own on its way, and nothing becomes due by it: whoever sent it in time is not late
+            because another's was read first.
+    """
+
+    priority: ClassVar[bool] = False
 
 
 class Reply(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", gc=False):

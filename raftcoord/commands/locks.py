@@ -5,7 +5,7 @@ A holder is (session, owner), or (identity of the caller, owner) where there is 
 Source: Chubby (OSDI 2006) §2.4 for the token (its sequencer).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from raftcoord.commands.base import Command, Meta, Reply
 
@@ -40,6 +40,7 @@ class ReleaseLock(Command, frozen=True, tag="lock.release"):
     Errors: session-gone, not-holder.
     """
 
+    priority: ClassVar[bool] = True
     name: str
     owner: str
     token: int
@@ -56,6 +57,7 @@ class RefreshLock(Command, frozen=True, tag="lock.refresh"):
     Errors: session-gone, not-holder, malformed.
     """
 
+    priority: ClassVar[bool] = True
     name: str
     owner: str
     token: int
@@ -73,6 +75,7 @@ class CancelAcquire(Command, frozen=True, tag="lock.cancel"):
         gateway, boot, seq: the request id of the acquire.
     """
 
+    priority: ClassVar[bool] = True
     name: str
     owner: str
     gateway: str

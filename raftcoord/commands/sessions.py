@@ -3,6 +3,8 @@
 Source: Chubby (OSDI 2006) §2.8, sessions and keepalives.
 """
 
+from typing import ClassVar
+
 from raftcoord.commands.base import Command, Meta, Reply
 
 
@@ -21,6 +23,7 @@ class OpenSession(Command, frozen=True, tag="session.open"):
 class KeepAlive(Command, frozen=True, tag="session.keepalive"):
     """Extend many sessions in one entry; ids that are unknown or over are answered as such."""
 
+    priority: ClassVar[bool] = True
     ids: tuple[int | str, ...]
 
 
@@ -30,6 +33,7 @@ class CloseSession(Command, frozen=True, tag="session.close"):
     Errors: unknown-session.
     """
 
+    priority: ClassVar[bool] = True
     id: int
 
 

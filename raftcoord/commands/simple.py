@@ -1,6 +1,6 @@
 """The simple protocol's commands: locks and transactions by key and value alone."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from raftcoord.commands.base import Command, Reply
 
@@ -24,6 +24,7 @@ class SimpleUnlock(Command, frozen=True, tag="simple.unlock"):
     Answers: `Released`. Errors: not-holder.
     """
 
+    priority: ClassVar[bool] = True
     key: str
     value: str
 
@@ -45,6 +46,7 @@ class SimpleCommit(Command, frozen=True, tag="simple.commit"):
     Answers: `SimpleAnswer`. Errors: not-prepared, transaction-decided.
     """
 
+    priority: ClassVar[bool] = True
     key: str
     value: str
 
@@ -55,6 +57,7 @@ class SimpleRollback(Command, frozen=True, tag="simple.rollback"):
     Answers: `SimpleAnswer`. Errors: not-prepared, transaction-decided.
     """
 
+    priority: ClassVar[bool] = True
     key: str
     prepared: str | None = None
 

@@ -4,7 +4,7 @@ Source: Mohan, Lindsay, Obermarck, Transaction Management in R* (TODS 1986) §3,
 Gray and Lamport, Consensus on Transaction Commit (TODS 2006) §3 for the decision in the log.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from raftcoord.commands.base import Command, Meta, Reply
 
@@ -39,6 +39,7 @@ class VoteTransaction(Command, frozen=True, tag="transaction.vote"):
         transaction-decided, malformed.
     """
 
+    priority: ClassVar[bool] = True
     id: int
     votes: dict[str, Vote]
 
@@ -49,6 +50,7 @@ class CommitTransaction(Command, frozen=True, tag="transaction.commit"):
     Errors: unknown-transaction, forgotten, votes-missing, transaction-decided.
     """
 
+    priority: ClassVar[bool] = True
     id: int
 
 
@@ -58,6 +60,7 @@ class RollbackTransaction(Command, frozen=True, tag="transaction.rollback"):
     Errors: unknown-transaction, forgotten, transaction-decided.
     """
 
+    priority: ClassVar[bool] = True
     id: int
 
 
@@ -67,6 +70,7 @@ class AcknowledgeTransaction(Command, frozen=True, tag="transaction.ack"):
     Errors: unknown-transaction, forgotten, unknown-participant, transaction-open.
     """
 
+    priority: ClassVar[bool] = True
     id: int
     participant: str
 

@@ -44,6 +44,9 @@ MAX_PAYLOAD = 2 << 20
 APPEND_SLICE = 4096
 """Proposals appended in one turn."""
 
+ADVANCE_AGAIN = 250
+"""Milliseconds between empty entries while something is due and nothing is committed."""
+
 
 def stamp(kind: bytes, time: int, payload: bytes) -> bytes:
     """An entry's command: its type, cluster time in ms, and what it carries."""
@@ -67,7 +70,9 @@ class Serving(Replicating):
         self._paused = False
         self._tail_time = 0
         self._advance_index = 0
+        self._advanced_at = 0
         self._applied_term = 0
+        self._applied_time = 0
         self._inherited = 0
         journal: Any = options["journal"]
         settings: Any = options["settings"]
@@ -191,7 +196,6 @@ class Serving(Replicating):
         now = self._clock.read(self.now())
         index = self.last().index
         room = self.has_room()
-        due = self.machine.next_deadline()
         for proposal in self._queue.take(APPEND_SLICE):
             if not room:
                 self._refuse(proposal, STORAGE_FULL)
@@ -200,11 +204,7 @@ class Serving(Replicating):
                 self._refuse(proposal, OVERLOADED)
                 continue
             index += 1
-            time = now
-            if proposal.priority and due is not None and due <= now:
-                # What keeps somebody alive came before the deadline that it passes here.
-                time = due - 1
-            self._tail_time = max(self._tail_time, time)
+            self._tail_time = max(self._tail_time, now)
             self.add_entry(stamp(REGULAR, self._tail_time, proposal.payload), index, self.term)
             if proposal.done is not None:
                 self._waiting.add(index, self.term, proposal.done)
@@ -215,13 +215,15 @@ class Serving(Replicating):
         self._advance_clock(now)
 
     def _advance_clock(self, now: int) -> None:
-        """Append an empty entry where something is due and nothing else carries the time."""
+        """Append an empty entry where something is due and nothing else carries the time; another
+        one now and then while nothing is committed, or a vote could be late by as long."""
         due = self.machine.next_deadline()
-        if due is None or due > now or self._advance_index > self.applied:
+        if due is None or due > now or now < self._advance_again():
             return
         if self.settings.advance is None or self.log.room < RESERVED:
             return
         self._advance_index = self.last().index + 1
+        self._advanced_at = now
         self._tail_time = max(self._tail_time, now)
         command = stamp(REGULAR, self._tail_time, self.settings.advance(self.term))
         self.add_entry(command, self._advance_index, self.term)
@@ -229,10 +231,15 @@ class Serving(Replicating):
     def wake_for_deadline(self) -> float | None:
         """Seconds until something is due by cluster time; None where nothing is."""
         due = self.machine.next_deadline()
-        waits = self.settings.advance is None or self._advance_index > self.applied
-        if due is None or waits or not self._writable or self.log.room < RESERVED:
+        never = self.settings.advance is None or not self._writable
+        if due is None or never or self.log.room < RESERVED:
             return None
+        due = max(due, self._advance_again())
         return max(due - self._clock.read(self.now()), 1) / 1000
+
+    def _advance_again(self) -> int:
+        """Cluster time before which no further empty entry is appended."""
+        return self._advanced_at + ADVANCE_AGAIN if self._advance_index > self.applied else 0
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
         if proposal.origin is not None:
@@ -317,10 +324,13 @@ class Serving(Replicating):
             command, _, term = entry
             payload = command[HEADER:] if command[:1] == REGULAR else b""
             try:
-                applied = self.machine.apply(index, term, time_of(command), payload)
+                time = time_of(command)
+                applied = self.machine.apply(index, term, time, payload)
             except (CannotApply, MemoryError) as error:
                 self.stop_process(f"entry {index} cannot be applied: {error}")
             self.applied = index
+            # The machine's clock need not have followed: nothing becomes due by some commands.
+            self._applied_time = max(self._applied_time, time)
             if index % CHECKPOINT == 0:
                 self.digests.mark(self.me, index, self.machine.digest())
             self._first_applied(index, term)
@@ -337,7 +347,7 @@ class Serving(Replicating):
 
     def _first_applied(self, index: int, term: int) -> None:
         if self.role == LEADER and index == self.own_first and term == self.term:
-            start = max(self.machine.clock, self._inherited)
+            start = max(self.machine.clock, self._inherited, self._applied_time)
             self._clock.start(start, self.now())
             self._tail_time = start
             self._writable = True

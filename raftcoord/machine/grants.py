@@ -76,7 +76,7 @@ class Grants:
         ends = [] if grant.expires is None else [grant.expires]
         if grant.holder.session is not None:
             ends.append(self._sessions.get(grant.holder.session).expires)
-        return min(ends) - self._ledger.clock
+        return max(min(ends) - self._ledger.time, 0)
 
     def view(self, token: int, grant: Grant) -> HolderView:
         """The holder as callers see it. A value of the simple protocol frees the lock, so it is
@@ -100,7 +100,7 @@ class Grants:
         """Make a grant; the lock's record is the caller's business."""
         ledger = self._ledger
         token = ledger.next("token")
-        expires = None if ttl is None else ledger.clock + ttl
+        expires = None if ttl is None else ledger.time + ttl
         grant = Grant(name, holder, ttl, expires, meta, requests, simple)
         ledger.put(self.table, token, grant)
         if expires is not None:
@@ -125,7 +125,7 @@ class Grants:
 
     def extend(self, token: int, grant: Grant, ttl: int) -> Grant:
         """Let the grant's own lease start anew, with this length."""
-        expires = self._ledger.clock + ttl
+        expires = self._ledger.time + ttl
         extended = Grant(
             grant.name, grant.holder, ttl, expires, grant.meta, grant.requests, grant.simple
         )

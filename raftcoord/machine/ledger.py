@@ -71,10 +71,17 @@ class Mark(NamedTuple):
 
 
 class Ledger:
-    """Clock, counters and the notes of what the present entry changed."""
+    """Clock, counters and the notes of what the present entry changed.
+
+    Attributes:
+        clock: cluster time in ms up to which what is due was looked for: what ends at the clock
+            or before is over.
+        time: the present entry's, never below the clock: what begins with it begins then.
+    """
 
     def __init__(self) -> None:
         self.clock = 0
+        self.time = 0
         self.counters: dict[str, int] = {}
         self.digest = 0
         self.events: list[Event] = []

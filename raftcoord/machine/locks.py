@@ -272,13 +272,13 @@ class Locks:
         self._ledger.put(self.table, name, lock)
         if self.grants.live(lock.token) is None:  # over, not collected yet: the head's turn
             self._free(name, lock, self.grants.why_over(lock.token))
-        return Queued(name, lock.waiting, asked.ends - self._ledger.clock)
+        return Queued(name, lock.waiting, asked.ends - self._ledger.time)
 
     def _join(self, name: str, sequence: int, waiter: Waiter, asked: Asked) -> Queued:
         if len(waiter.asked) >= bounds.JOINED_REQUESTS:
             raise refusals.too_many_joined(name)
         self.queues.set_asked(sequence, waiter, (*waiter.asked, asked))
-        return Queued(name, self.table.rows[name].waiting, asked.ends - self._ledger.clock)
+        return Queued(name, self.table.rows[name].waiting, asked.ends - self._ledger.time)
 
     def _held(self, command: ReleaseLock | RefreshLock, envelope: Envelope) -> tuple[Lock, Grant]:
         holder = self._who(command.session, envelope.identity, command.owner)
@@ -337,7 +337,7 @@ class Locks:
         self._ledger.emit("lock.wait-ended", waiter.name, WaitEnded(requests, error))
 
     def _asked(self, command: AcquireLock, envelope: Envelope) -> Asked:
-        return Asked(_request(envelope), self._ledger.clock + min(command.wait, bounds.WAIT))
+        return Asked(_request(envelope), self._ledger.time + min(command.wait, bounds.WAIT))
 
     def _held_error(self, name: str, lock: Lock, others: int, *, queued: bool) -> LockHeld:
         grant = self.grants.live(lock.token)

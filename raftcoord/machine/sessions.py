@@ -80,7 +80,7 @@ class Sessions:
 
     def expires_in(self, session: Session) -> int:
         """Milliseconds it has left."""
-        return session.expires - self._ledger.clock
+        return max(session.expires - self._ledger.time, 0)
 
     def page(self, after: int | None = None, limit: int = 100) -> list[Session]:
         """Sessions with ids above `after`, ascending."""
@@ -135,7 +135,7 @@ class Sessions:
             raise Malformed("the ttl of a session is 2 to 86400 seconds", field="ttl")
         ledger = self._ledger
         number = ledger.next("session")
-        session = Session(number, command.ttl, ledger.clock + command.ttl, command.meta)
+        session = Session(number, command.ttl, ledger.time + command.ttl, command.meta)
         ledger.put(self.table, number, session)
         ledger.set(self.holdings, number, {})
         self._deadlines.arm(("session", number), session.expires)
@@ -150,7 +150,7 @@ class Sessions:
         session = self.live(number) if isinstance(number, int) else None
         if session is None:
             return None
-        expires = self._ledger.clock + session.ttl
+        expires = self._ledger.time + session.ttl
         if expires > session.expires:
             kept = Session(session.id, session.ttl, expires, session.meta)
             self._ledger.put(self.table, session.id, kept)

@@ -93,7 +93,7 @@ class Simple:
                 "on_request",
                 None,
                 None,
-                self._ledger.clock + command.expire,
+                self._ledger.time + command.expire,
                 bounds.SIMPLE_RETENTION,
                 Named(key, value),
             )

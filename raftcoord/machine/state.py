@@ -3,9 +3,14 @@
 The rule: `apply` is a function of the state and the entry. What it does, in this order:
 
 1. decodes the command; what this node does not know stops it here, before anything changed;
-2. sets clock = max(clock, the entry's time);
-3. runs what is due, at most 256 expiries or 4,096 changes, the rest with the next entry;
-4. runs the command, and keeps its answer for the gateway's retries.
+2. sets clock = max(clock, the entry's time), and runs what is due, at most 256 expiries or 4,096
+   changes, the rest with the next entry; neither for a command with priority;
+3. runs the command, and keeps its answer for the gateway's retries.
+
+A command with priority keeps somebody alive or lets go of something. By its time nothing becomes
+due, so one that waited in the leader's sockets beside others ends none of those. What begins with
+it (a lease that is renewed, the grant of who waited for a release) begins at its time all the
+same: counted from the clock, which stands while nothing can be committed, it would end early.
 
 The clock, each expiry and the command are undo units of their own. A refusal (`RaftcoordError`)
 is raised before its unit changed anything. Any other exception is a bug: the unit is undone to
@@ -171,16 +176,20 @@ class Machine:
         ledger = self._ledger
         start = ledger.mark()
         try:
-            ledger.clock = max(ledger.clock, time)
-            self._run_due(index)
+            ledger.time = max(ledger.clock, time)
+            if envelope is None or not envelope.command.priority:
+                ledger.clock = ledger.time
+                self._run_due(index)
             reply = None if envelope is None else self._answer(index, envelope)
         except BaseException:
             ledger.undo(start)
+            ledger.time = ledger.clock
             ledger.seal()
             self._deadlines.rebuild()
             raise
         events = ledger.seal()
         self._deadlines.tidy()
+        ledger.time = ledger.clock
         self.applied = index
         return Applied(reply, events, envelope)
 
@@ -219,7 +228,8 @@ class Machine:
 
     def _load(self, contents: snapshot.Contents) -> None:
         head, ledger = contents.head, self._ledger
-        ledger.clock, ledger.digest = head.clock, head.digest
+        ledger.clock = ledger.time = head.clock
+        ledger.digest = head.digest
         ledger.counters.update(head.counters)
         self.applied = head.applied
         for table in self._tables():

@@ -70,15 +70,15 @@ class TransactionView(Struct, frozen=True, gc=False):
     meta: Meta | None
 
 
-def view_of(number: int, record: Transaction, clock: int) -> TransactionView:
-    """The record as callers see it at this clock."""
+def view_of(number: int, record: Transaction, time: int) -> TransactionView:
+    """The record as callers see it at this time."""
     return TransactionView(
         number,
         record.state,
         record.decision,
         record.reason,
         {item.name: ParticipantView(item.vote, item.acked) for item in record.participants},
-        record.deadline - clock if record.decision is None else None,
+        max(record.deadline - time, 0) if record.decision is None else None,
         record.decide,
         record.session,
         record.meta,

@@ -79,7 +79,7 @@ class Transactions:
             Forgotten: it was, and its record is gone.
         """
         record = self.require(number)
-        return view_of(number, record, self._ledger.clock)
+        return view_of(number, record, self._ledger.time)
 
     def page(
         self, state: TransactionState | None = None, after: int | None = None, limit: int = 100
@@ -145,7 +145,7 @@ class Transactions:
                 command.decide,
                 session,
                 command.meta,
-                self._ledger.clock + command.timeout,
+                self._ledger.time + command.timeout,
                 bounds.RETENTION,
                 None,
             )
@@ -268,7 +268,7 @@ class Transactions:
     def _decided(self, record: Transaction, decision: Vote, reason: str | None) -> Transaction:
         finished = all(participant.acked for participant in record.participants)
         forget = decision == "abort" or finished
-        forget_at = self._ledger.clock + record.retention if forget else None
+        forget_at = self._ledger.time + record.retention if forget else None
         return replace(record, decision=decision, reason=reason, forget_at=forget_at)
 
     def _decide(
@@ -303,7 +303,7 @@ class Transactions:
         )
         record = replace(record, participants=participants)
         if record.state == "finished" and record.forget_at is None:
-            record = replace(record, forget_at=self._ledger.clock + record.retention)
+            record = replace(record, forget_at=self._ledger.time + record.retention)
             assert record.forget_at is not None
             self._deadlines.arm(("transaction", number), record.forget_at)
         self._ledger.put(self.table, number, record)

@@ -86,30 +86,20 @@ class Gateway:
 
     # Commands.
 
-    async def submit(
-        self, command: AnyCommand, *, timeout: float = SUBMIT_TIMEOUT, priority: bool = False
-    ) -> Settled:
+    async def submit(self, command: AnyCommand, *, timeout: float = SUBMIT_TIMEOUT) -> Settled:
         """What the machine answers to the command, refusals included.
 
         Args:
             timeout: seconds until the outcome must be known.
-            priority: for what keeps the living alive or lets go of something.
 
         Raises:
             NoLeader, Overloaded, StorageFull: not executed. OutcomeUnknown: perhaps executed.
         """
         future: asyncio.Future[Settled] = self._loop.create_future()
-        self.send(command, telling(future), timeout=timeout, priority=priority)
+        self.send(command, telling(future), timeout=timeout)
         return await future
 
-    def send(
-        self,
-        command: AnyCommand,
-        told: Told,
-        *,
-        timeout: float = SUBMIT_TIMEOUT,
-        priority: bool = False,
-    ) -> None:
+    def send(self, command: AnyCommand, told: Told, *, timeout: float = SUBMIT_TIMEOUT) -> None:
         """As `submit`, for who wants a call instead of a future.
 
         Args:
@@ -119,7 +109,7 @@ class Gateway:
             NotReady, Overloaded, Malformed: then `told` is not called.
         """
         self._check_open()
-        self.submissions.prepare(command, told, timeout, priority=priority).propose()
+        self.submissions.prepare(command, told, timeout).propose()
 
     async def acquire(self, command: Acquire, *, timeout: float = SUBMIT_TIMEOUT) -> Settled:
         """What becomes of an acquire, after its wait; given back where the caller goes away.
@@ -184,7 +174,7 @@ class Gateway:
 
         command = KeepAlive(tuple([session for session, _ in gathered]))
         try:
-            submission = self.submissions.prepare(command, told, SUBMIT_TIMEOUT, priority=True)
+            submission = self.submissions.prepare(command, told, SUBMIT_TIMEOUT)
         except RaftcoordError as error:
             told(error)
         else:

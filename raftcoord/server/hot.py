@@ -117,7 +117,7 @@ class _Asked:
         if isinstance(command, AcquireLock):
             self.wait = gateway.send_acquire(command, told)
         else:
-            gateway.send(command, told, priority=True)
+            gateway.send(command, told)
 
     def answer(self, ended: Ended) -> bytes:
         """What is written when it ended."""

@@ -228,9 +228,7 @@ class Submissions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def prepare(
-        self, command: AnyCommand, told: Told, timeout: float, *, priority: bool = False
-    ) -> Submission:
+    def prepare(self, command: AnyCommand, told: Told, timeout: float) -> Submission:
         """Give a command its id; the caller makes the first attempt with `propose`.
 
         Args:
@@ -239,7 +237,7 @@ class Submissions:
         Raises:
             Overloaded: too many have no answer yet. Malformed: it cannot be encoded.
         """
-        low = self._lowest()
+        low, priority = self._lowest(), command.priority
         if self._load[priority] >= self._limit or self._next - low >= WINDOW:
             raise Overloaded("too many requests wait at this node; try again", retry_after=1)
         seq = self._next

@@ -180,7 +180,7 @@ class AcquireWaits:
             name, owner = command.name, command.owner
             cancel = CancelAcquire(name, owner, gateway, boot, seq, command.session)
         try:
-            submission = self.submissions.prepare(cancel, told, CANCEL_TIMEOUT, priority=True)
+            submission = self.submissions.prepare(cancel, told, CANCEL_TIMEOUT)
         except Overloaded as error:
             told(error)  # the wait ends by itself, the grant with its lease
         else:

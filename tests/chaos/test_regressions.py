@@ -61,3 +61,47 @@ def test_a_wiped_member_whose_taking_in_was_not_committed_asks_again() -> None:
     world.until(node(world, wiped).raft.is_voter, 30, "the wiped member votes again")
     assert all(knows(world, name, wiped) for name in others)
     world.loop.close()
+
+
+def test_a_keepalive_that_was_answered_counts_from_when_it_was_asked() -> None:
+    """While nothing could be committed, a lease that was due kept the time of all that came: a
+    session ended up to seconds before what its answered keepalives promised."""
+    world = quiet_world(3)
+    leader = world.leader()
+    assert leader is not None
+    down, full = (name for name in world.members if name != leader)
+    space = node(world, full).raft.log._space
+    promised: list[float] = []
+    over: list[float] = []
+
+    async def holder() -> None:
+        agent = world.clients.agent("holder", nodes=(leader,))
+        session = (await agent.ask("session.open", ttl=2.0)).answer["id"]
+        await agent.ask("lock.acquire", name="due meanwhile", owner="o", ttl=0.3)
+        world.kill(down)
+        work, space.work, space.full = space.work, lambda: None, True
+
+        def room() -> None:
+            space.full, space.work = False, work
+
+        world.loop.later(world.loop.time() + 2.3, room)
+        keeping = [world.loop.create_task(keep(number, session)) for number in range(6)]
+        for task in keeping:
+            await task
+        while (await agent.ask("session.read", id=session)).ok:
+            await agent.pause(0.02)
+        over.append(world.loop.time())
+
+    async def keep(number: int, session: int) -> None:
+        agent = world.clients.agent(f"keeper{number}", nodes=(leader,))
+        await agent.pause(0.4 + 0.3 * number)
+        asked = world.loop.time()
+        if (await agent.ask("session.keepalive", id=session)).ok:
+            promised.append(asked + 2.0)
+
+    with world.loop.host("caller"):
+        task = world.loop.create_task(holder())
+    world.until(task.done, 20, "the session ends")
+    assert len(promised) > 3
+    assert over[0] >= max(promised)
+    world.loop.close()

@@ -1,5 +1,7 @@
 """What a hostile reader of the code found, each in the schedule that showed it."""
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -265,16 +267,42 @@ def test_the_time_of_a_leader_that_another_one_followed_does_not_count() -> None
     assert world["C"].cluster_time() < heard + 5_000
 
 
-def test_a_keepalive_that_came_in_time_is_stamped_before_the_deadline() -> None:
+def test_a_keepalive_that_came_in_time_is_in_front_of_what_carries_the_time() -> None:
+    """Nothing becomes due by a command with priority: the machine's stories say how."""
     world = led_by_a()
     machine = world.members["A"].machine
     raft = world["A"]
     due = raft.cluster_time() + 200
     machine.next_deadline = lambda: due if machine.clock < due else None  # type: ignore[method-assign]
     told: list[Outcome] = []
+    raft.propose(b"other", told.append)
     raft.propose(b"keepalive", told.append, priority=True)
     world.now += 0.45  # the leader was not run meanwhile
     world.tick("A")
-    command, _, _ = raft.log[-1]
-    assert command[9:] == b"keepalive"
-    assert int.from_bytes(command[1:9], "big") < due
+    first, second = raft.log[-2][0], raft.log[-1][0]
+    assert (first[9:], second[9:]) == (b"keepalive", b"other")
+    assert due < int.from_bytes(first[1:9], "big") == int.from_bytes(second[1:9], "big")
+
+
+def test_while_nothing_is_committed_the_time_goes_on_in_the_log() -> None:
+    """Else a vote that came seconds late stood in front of all that carries the time."""
+    world = led_by_a()
+    machine, raft = world.members["A"].machine, world["A"]
+    raft.settings = replace(raft.settings, advance=lambda term: b"time goes on")
+    due = raft.cluster_time() + 10
+    machine.next_deadline = lambda: due if machine.clock < due else None  # type: ignore[method-assign]
+    for name in "BC":
+        world.cut("A", name)
+    for _ in range(12):
+        world.now += 0.05
+        world.tick("A")
+        wakes = raft.wake_for_deadline()
+        assert wakes is not None
+        assert wakes <= 0.26
+    stamps = [
+        int.from_bytes(command[1:9], "big")
+        for command, _, _ in raft.log
+        if command[9:] == b"time goes on"
+    ]
+    assert len(stamps) == 3
+    assert all(200 <= after - before <= 350 for before, after in pairwise(stamps))

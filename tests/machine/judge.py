@@ -56,6 +56,7 @@ class Judge:
     """What must be so, by the replies and events so far."""
 
     clock: int = 0
+    time: int = 0
     last_token: int = 0
     sessions: dict[int, int] = field(default_factory=dict)
     ttls: dict[int, int] = field(default_factory=dict)
@@ -68,9 +69,12 @@ class Judge:
     gone: set[int] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
 
-    def see(self, applied: Applied, clock: int) -> None:
-        """Look at what became of an entry."""
-        assert clock >= self.clock
+    def see(self, applied: Applied, stamp: int, clock: int) -> None:
+        """Look at what became of an entry; what begins with it begins at its stamp."""
+        self.time = max(self.clock, stamp)
+        waits = applied.envelope is not None and applied.envelope.command.priority
+        # An empty entry of another term is ignored.
+        assert clock == self.clock or (clock == self.time and not waits)
         self.clock = clock
         self.gone = set()
         self.seen = [kind for kind, _, _ in applied.events]
@@ -115,7 +119,7 @@ class Judge:
             self.answers[request] = reply
         match command, reply:
             case OpenSession(), SessionOpened():
-                self.sessions[reply.id] = self.clock + command.ttl
+                self.sessions[reply.id] = self.time + command.ttl
                 self.ttls[reply.id] = command.ttl
             case KeepAlive(), KeptAlive():
                 for number, left in zip(command.ids, reply.expires_in, strict=True):
@@ -124,7 +128,9 @@ class Judge:
                         continue
                     assert (left is not None) == (self.sessions.get(number, 0) > self.clock)
                     if left is not None:
-                        self.sessions[number] = self.clock + self.ttls[number]
+                        self.sessions[number] = max(
+                            self.sessions[number], self.time + self.ttls[number]
+                        )
             case AcquireLock(), Queued():
                 self._queued(command, envelope, request)
             case CancelAcquire(), AcquireCancelled() if reply.was == "granted":
@@ -137,7 +143,7 @@ class Judge:
                 hold = self.holds[command.name]
                 assert hold.token == command.token
                 if hold.ends is not None or command.ttl is not None:
-                    hold.ends = self.clock + reply.expires_in
+                    hold.ends = self.time + (command.ttl or reply.expires_in)
             case AcquireLock() | SimpleLock(), LockHeld():
                 name = command.name if isinstance(command, AcquireLock) else command.key
                 assert self._taken(name), f"{name} was refused and is free"
@@ -177,7 +183,7 @@ class Judge:
         assert self._taken(command.name)
         hold = self.holds.get(command.name)
         assert hold is None or not self._lives(hold) or hold.holder != holder
-        ends = self.clock + command.wait
+        ends = self.time + command.wait
         places = self.queues.setdefault(command.name, [])
         for place in places:
             if place.holder == holder:
@@ -231,7 +237,7 @@ class Judge:
                 holder = _holder(command.session, envelope.identity, command.owner)
                 ttl = command.ttl
         assert self._session_lives(holder), f"{name} was granted to the dead"
-        self.holds[name] = Hold(reply.token, holder, None if ttl is None else self.clock + ttl)
+        self.holds[name] = Hold(reply.token, holder, None if ttl is None else self.time + ttl)
         for request in requests:
             if request in self.answers:
                 self.answers[request] = reply

@@ -136,6 +136,7 @@ def test_what_is_over_and_not_collected_cannot_be_used(monkeypatch: pytest.Monke
     log.do(SimpleLock("s", 2_000, "v"))
     log.do(SimplePrepare("s", 2_000, "v"))
     log.time = 2_000
+    log.tick()
     assert isinstance(log.do(ReleaseLock("a", "w", 1, 1)), SessionGone)
     assert log.do(KeepAlive((1,))) == KeptAlive((None,))
     assert isinstance(log.do(VoteTransaction(1, {"p": "commit"})), TransactionDecided)

@@ -54,8 +54,8 @@ def judged(random: Random, length: int, expiries: int) -> None:
         machine, judge = Machine(), Judge()
         maker = LogMaker(random, machine)
         for _ in range(length):
-            applied = machine.apply(*maker.entry())
-            judge.see(applied, machine.clock)
+            entry = maker.entry()
+            judge.see(machine.apply(*entry), entry[2], machine.clock)
             due = machine.next_deadline()
             if due is None or due > machine.clock:
                 judge.nothing_late()

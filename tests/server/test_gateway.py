@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from raftcoord.commands import OpenSession, decode
+from raftcoord.commands import KeepAlive, OpenSession, decode
 from raftcoord.errors import NoLeader, OutcomeUnknown, Overloaded, StorageFull
 from raftcoord.machine.state import Machine
 from raftcoord.server.gateway import Gateway
@@ -194,7 +194,7 @@ async def test_requests_in_flight_are_bounded_and_priority_has_its_own_room() ->
     await until(lambda: len(gateway.submissions) == 3)
     with pytest.raises(Overloaded):
         await gateway.submit(OpenSession(2_000))
-    urgent = asyncio.create_task(gateway.submit(OpenSession(2_000), priority=True))
+    urgent = asyncio.create_task(gateway.submit(KeepAlive(())))
     await until(lambda: len(gateway.submissions) == 4)
     node.let_go()
     await asyncio.gather(urgent, *waiting)

@@ -101,7 +101,7 @@ async def acquire(front: Front, call: Call) -> Answer:
 async def release(front: Front, call: Call) -> Answer:
     """POST /v1/locks/{name}/release {owner, token, session?} → {name, token}"""
     command = await _command(RELEASE, call)
-    return settled(await front.gateway.submit(command, priority=True), RELEASE.answer)
+    return settled(await front.gateway.submit(command), RELEASE.answer)
 
 
 async def _command(change: Change, call: Call) -> Any:
@@ -136,7 +136,7 @@ async def refresh(front: Front, call: Call) -> Answer:
     body = await call.body(_REFRESH)
     owner = fields.name("owner", body.owner)
     command = RefreshLock(name, owner, body.token, body.session, _ttl(body.ttl))
-    return settled(await front.gateway.submit(command, priority=True), _refreshed)
+    return settled(await front.gateway.submit(command), _refreshed)
 
 
 async def check(front: Front, call: Call) -> Answer:

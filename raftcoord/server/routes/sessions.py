@@ -66,7 +66,7 @@ async def close_session(front: Front, call: Call) -> Answer:
     call.query()
     refuse_conditions(call)
     command = CloseSession(session_id(call.names[0]))
-    return settled(await front.gateway.submit(command, priority=True), _closed)
+    return settled(await front.gateway.submit(command), _closed)
 
 
 async def get_session(front: Front, call: Call) -> Answer:

@@ -58,7 +58,7 @@ async def lock(front: Front, call: Call) -> Answer:
         if expire:
             ended = await front.gateway.acquire(SimpleLock(key, expire, value))
         else:
-            ended = await front.gateway.submit(SimpleUnlock(key, value), priority=True)
+            ended = await front.gateway.submit(SimpleUnlock(key, value))
     except RaftcoordError as error:
         return problem(error, headers=NO_STORE, resource=resource)
     return _lock_answer(key, ended, resource)
@@ -81,8 +81,7 @@ async def transaction(front: Front, call: Call) -> Answer:
     try:
         call.query()
         command = _command(await _body(call))
-        deciding = not isinstance(command, SimplePrepare)
-        ended = await front.gateway.submit(command, priority=deciding)
+        ended = await front.gateway.submit(command)
     except RaftcoordError as error:
         return problem(error, headers=NO_STORE, resource="/v1/transactions")
     reply = ended.reply

@@ -106,7 +106,7 @@ async def vote(front: Front, call: Call) -> Answer:
     refuse_conditions(call)
     number = _number(call)
     command = VoteTransaction(number, _votes(await call.body(_VOTES)))
-    return settled(await front.gateway.submit(command, priority=True), _answer)
+    return settled(await front.gateway.submit(command), _answer)
 
 
 def _votes(body: _Votes) -> dict[str, Vote]:
@@ -142,7 +142,7 @@ async def _decide(
     call.query()
     refuse_conditions(call)
     await call.body(NOTHING)
-    return settled(await front.gateway.submit(make(_number(call)), priority=True), _answer)
+    return settled(await front.gateway.submit(make(_number(call))), _answer)
 
 
 async def acknowledge(front: Front, call: Call) -> Answer:
@@ -152,7 +152,7 @@ async def acknowledge(front: Front, call: Call) -> Answer:
     number = _number(call)
     body = await call.body(_ACK)
     command = AcknowledgeTransaction(number, fields.name("participant", body.participant))
-    return settled(await front.gateway.submit(command, priority=True), _answer)
+    return settled(await front.gateway.submit(command), _answer)
 
 
 async def get_transaction(front: Front, call: Call) -> Answer:
