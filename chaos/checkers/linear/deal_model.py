@@ -60,11 +60,22 @@ MODEL: Model[Deal] = Model(Deal(0), alone, last_number, words)
 
 
 class Prepare(NamedTuple):
-    """A request to prepare; `asked_later`: the values that somebody asks for behind it."""
+    """A request to prepare.
+
+    Args:
+        until: the value does not abort by itself before.
+        begin: of the request.
+        asked: value → the last moment at which somebody was told about it.
+    """
 
     value: str
     until: int
-    asked_later: frozenset[str]
+    begin: int
+    asked: Mapping[str, int]
+
+    def keeps(self, value: str) -> bool:
+        """Whether it matters from here on what was decided about this value."""
+        return value != self.value and self.asked.get(value, 0) >= self.begin
 
 
 def prepared(prepare: Prepare, number: int, deal: Deal) -> States:
@@ -74,9 +85,7 @@ def prepared(prepare: Prepare, number: int, deal: Deal) -> States:
     olds = deal.olds
     if deal.value is not None and deal.state is not None:
         every = {*olds, (deal.value, deal.state)}
-        olds = frozenset(
-            old for old in every if old[0] in prepare.asked_later and old[0] != prepare.value
-        )
+        olds = frozenset(old for old in every if prepare.keeps(old[0]))
     last = number or deal.last
     return (Deal(last, prepare.value, PREPARED, number, prepare.until, olds),)
 

@@ -45,7 +45,7 @@ class _Reader:
         self._clocks = clocks_of(history)
         self._keys: dict[int, str] = {}
         self._kept: dict[str, dict[str, int]] = defaultdict(dict)
-        self._asked: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        self._asked: dict[str, dict[str, int]] = defaultdict(dict)
         self._named: set[tuple[str, str]] = set()
         self._unheard: dict[str, int] = {}
         for item in history.of("simple.prepare", "simple.commit", "simple.rollback"):
@@ -62,7 +62,8 @@ class _Reader:
             if value is not None and item.outcome != "never-sent":
                 self._named.add((key, value))
             if value is not None and item.outcome in ("ok", "refused"):
-                self._asked[key].append((item.end, value))
+                asked = self._asked[key]
+                asked[value] = max(asked.get(value, 0), item.end)
             return
         assert value is not None
         self._kept[key].setdefault(value, self._clocks.surely_until(item.begin, KEPT))
@@ -76,7 +77,6 @@ class _Reader:
             return Step(item, partial(model.already_prepared, number), limit=number or FOREVER)
         if item.outcome == "refused":
             return None
-        later = frozenset(value for end, value in self._asked[key] if end >= item.begin)
         until = self._clocks.surely_until(item.begin, float(item.arguments["expire"]))
         value = str(item.arguments["value"])
         if item.outcome == "unknown":
@@ -84,9 +84,9 @@ class _Reader:
             if (key, value) not in self._named:
                 # Nobody asks for it, so that it does not matter which one it was.
                 value, alike = UNNAMED, item.arguments["expire"]
-            prepare = Prepare(value, until, later)
+            prepare = Prepare(value, until, item.begin, self._asked[key])
             return Step(item, partial(model.prepared, prepare, 0), optional=True, alike=alike)
-        prepare = Prepare(value, until, later)
+        prepare = Prepare(value, until, item.begin, self._asked[key])
         if number is None:
             return None
         return Step(item, partial(model.prepared, prepare, number), limit=number)
