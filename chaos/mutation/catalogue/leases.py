@@ -15,8 +15,9 @@ MUTATIONS = (
         (
             Edit(
                 "consensus.serving:Serving._first_applied",
-                "max(self.machine.clock, self._inherited)",
-                "max(self.machine.clock, self._inherited) + (5000 if index > 3 else 0)",
+                "        self._clock.start(start, self.now())",
+                "        start += 5000 if index > 3 else 0\n"
+                "        self._clock.start(start, self.now())",
             ),
         ),
         focus={**KILLS, "workloads": ("locks", "sessions")},
@@ -54,8 +55,8 @@ MUTATIONS = (
         (
             Edit(
                 "consensus.serving:Serving._advance_clock",
-                "if due is None or due > now or self._advance_index > self.applied:",
-                "if True:",
+                "if self.settings.advance is None or",
+                "if True or",
             ),
         ),
         within=20,

@@ -55,7 +55,7 @@ MUTATIONS = (
                 "while False:",
             ),
         ),
-        within=60,
+        within=40,
         base="five",
         focus=MEMBERS,
     ),

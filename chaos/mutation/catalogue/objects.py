@@ -256,7 +256,7 @@ MUTATIONS = (
                 "if False:",
             ),
         ),
-        within=10,
+        within=30,
         focus=TRANSACTIONS,
     ),
     Mutation(

@@ -91,7 +91,7 @@ MUTATIONS = (
                 "            self._batch = None\n",
             ),
         ),
-        within=20,
+        within=30,
         focus=CUTS,
     ),
     Mutation(

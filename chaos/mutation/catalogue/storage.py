@@ -114,7 +114,7 @@ MUTATIONS = (
                 "",
             ),
         ),
-        within=20,
+        within=30,
         focus={**MEMBERS, "faults": {**MEMBERS["faults"], "snapshot": 6, "kill_for_long": 3}},
         base="five",
     ),
