@@ -16,7 +16,6 @@ from raftcoord.commands import (
     AdvanceClock,
     CancelAcquire,
     CloseSession,
-    Command,
     CommitTransaction,
     Envelope,
     KeepAlive,
@@ -51,8 +50,6 @@ _ENDS_NOTHING: frozenset[type] = frozenset(
         SimpleCommit,
         SimpleRollback,
     )
-    if hasattr(Command, "priority")
-    else ()
 )
 
 
