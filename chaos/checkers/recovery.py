@@ -44,7 +44,7 @@ class Window:
         seconds: from its begin to the end of the first write that began behind it and was
             accepted; None where there was none.
         gap: the longest time without an accepted write, in seconds, from its begin to 5 s behind
-            its end.
+            its end, or to the begin of the next fault.
         ended: whether the history says when it ended.
     """
 
@@ -94,9 +94,12 @@ def windows(history: History) -> list[Window]:
     """One for each fault, in the order of their begins."""
     writes, last = _Writes(history), _last_moment(history)
     found = []
+    begins = sorted(item.at for item in history.faults if item.what in ENDS)
     for begin, end in _pairs(history.faults):
         over = max(begin.at, last) if end is None else end.at
-        until = min(over + AFTERMATH, max(last, begin.at))
+        # What comes behind the begin of the next fault is that one's.
+        following = next((at for at in begins if at > over), over + AFTERMATH)
+        until = min(over + AFTERMATH, following, max(last, begin.at))
         kind = f"kill-{begin.role}" if begin.what == "kill" else begin.role
         window = Window(
             kind,

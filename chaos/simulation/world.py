@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from chaos.checkers.clocks import HONEST
+from chaos.checkers.counters import FRESH
 from chaos.history import FORMAT, Header, History, Invoke, Result, paired
 from chaos.simulation.clients import Clients
 from chaos.simulation.lives import Lives
@@ -160,7 +161,7 @@ class World(Lives):
 
     def history(self) -> History:
         """What the clients did so far, and what was done to the members."""
-        run = {"seed": self.seed, HONEST: self.clocks_honest}
+        run = {"seed": self.seed, FRESH: True, HONEST: self.clocks_honest}
         header = Header(FORMAT, tuple(self.members), run)
         return paired([header, *self.lines])
 

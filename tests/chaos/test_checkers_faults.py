@@ -61,6 +61,22 @@ def test_a_window_is_the_time_to_the_next_accepted_write_and_the_longest_without
     assert [window.nodes for window in windows(story)] == [("n1",), ()]
 
 
+def test_what_follows_the_next_fault_is_that_ones() -> None:
+    story = history(
+        *writes(10.5, 12.9, 17),
+        faults=[
+            fault(10, "begin", "slow-sync", "n1"),
+            fault(12, "end", "slow-sync", "n1"),
+            fault(13, "begin", "power-cut-all", *NODES, number=2),
+            fault(16, "end", "power-cut-all", *NODES, number=2),
+        ],
+    )
+    assert [(window.kind, round(window.gap, 6)) for window in windows(story)] == [
+        ("slow-sync", 2.4),
+        ("power-cut-all", 4.0),
+    ]
+
+
 def test_kills_and_faults_without_an_end_have_windows_too() -> None:
     story = history(
         *writes(9, 12),
