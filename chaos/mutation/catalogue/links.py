@@ -10,7 +10,7 @@ MUTATIONS = (
         "transport",
         "A frame whose checksum is wrong is read.",
         (Edit("consensus.frames:FrameReader._decode", "zlib.crc32(body) != crc", "False"),),
-        within=60,
+        within=20,
         focus=GARBAGE,
     ),
     Mutation(

@@ -200,7 +200,7 @@ MUTATIONS = (
                 "refused(NO_LEADER)",
             ),
         ),
-        within=60,
+        within=20,
         focus=CUTS,
     ),
 )
