@@ -4,8 +4,8 @@
 page cache apart: a killed process loses nothing it wrote; a power cut leaves of each file a
 random prefix of the writes since its last sync, the last one of them perhaps torn at 512-byte
 sectors, or any of their sectors, and of each folder a random prefix of the creations, renames and
-removals since its last sync. After a failed sync the kernel calls the lost pages clean, so a repeated sync succeeds and
-the data is gone all the same; so it is here.
+removals since its last sync. After a failed sync the kernel calls the lost pages clean, so a
+repeated sync succeeds and the data is gone all the same; so it is here.
 """
 
 import errno
