@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 USAGE = 64
 UNREADABLE = 65
 UNAVAILABLE = 69
+BUG = 70
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
-    """0 when no rule was broken, 1 when one was; 64 and above where nothing can be said."""
+    """0 when no rule was broken, 1 when one was; 64 and above where nothing can be said.
+
+    An error that nobody foresaw is no broken rule: Python's own exit status for one is 1.
+    """
     try:
         options = _parser(argv).parse_args(list(argv))
         return int(options.go(options))
@@ -30,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
         return _failed("interrupted", INTERRUPTED)
     except OSError as error:
         return _failed(f"{error.filename or 'chaos'}: {error.strerror or error}", UNAVAILABLE)
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        return _failed(f"this is a bug of chaos itself, {type(error).__name__}", BUG)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -31,7 +31,7 @@ from chaos.running.run import Run
 from chaos.running.settings import CannotRun, Settings
 from chaos.workloads import WORKLOADS, workload
 from cluster.folder import held
-from cluster.places import Places
+from cluster.places import LAST_PORT, Places
 from cluster.problem import Problem
 
 USAGE = 64
@@ -57,7 +57,7 @@ def register(commands: Any) -> None:
         " 69 it could not run, 130 interrupted",
     )
     run.add_argument("--minutes", type=_above(0.0), help="how long faults begin; all kinds once")
-    run.add_argument("--rounds", type=_at_least(1), help="faults (default: each kind once)")
+    run.add_argument("--rounds", type=_from(1), help="faults (default: each kind once)")
     run.add_argument("--seed", type=int, help="of the faults and the load (default: a random one)")
     run.add_argument("--schedule", type=Path, help="a file with the faults, instead of a seed's")
     run.add_argument(
@@ -70,7 +70,7 @@ def register(commands: Any) -> None:
         action="store_true",
         help="cut links by losing packets between network namespaces (needs root), not by a proxy",
     )
-    run.add_argument("--clients", type=_at_least(1), default=6, help="client processes (default 6)")
+    run.add_argument("--clients", type=_from(1), default=6, help="client processes (default 6)")
     run.add_argument(
         "--workloads",
         default=",".join(WORKLOADS),
@@ -84,13 +84,17 @@ def register(commands: Any) -> None:
     )
     run.add_argument("--report", type=Path, help="where the report goes, one HTML page")
     run.add_argument("--history", type=Path, help="where to save the history")
-    run.add_argument("--port", type=int, help="of the first node (default: free ones)")
+    run.add_argument(
+        "--port", type=_from(1, LAST_PORT), help="of the first node (default: free ones)"
+    )
     run.add_argument("--data", type=Path, help="an empty folder for the cluster; it is kept")
     run.add_argument(
         "--keep", action="store_true", help="keep the nodes' data and logs also when all is well"
     )
     run.add_argument(
-        "--seconds-max", type=float, help="begin no fault so late that all takes longer than this"
+        "--seconds-max",
+        type=_above(0.0),
+        help="begin no fault so late that all takes longer than this",
     )
     run.add_argument(
         "--patience",
@@ -141,11 +145,14 @@ class _Once:
             with self._cluster() as cluster:
                 live = Live(sys.stdout, _total(settings))
                 ended = Run(settings, cluster, live).go()
-            self._judge()
+            if ended.loaded:
+                self._judge()
         except (CannotRun, Problem) as error:
             return _failed(str(error), UNAVAILABLE)
         finally:
             self._tidy()
+        if not ended.loaded:
+            return _failed("interrupted before the load had begun; nothing to judge", INTERRUPTED)
         _say(f"seed {settings.seed}, {len(ended.steps)} faults")
         return INTERRUPTED if ended.interrupted and self._code == 0 else self._code
 
@@ -265,11 +272,16 @@ def _kinds(options: argparse.Namespace, foreign: bool) -> dict[str, type[Fault]]
     return dict(known) if foreign else {n: kind for n, kind in usual().items() if n in known}
 
 
-def _at_least(lowest: int) -> Callable[[str], int]:
+def _from(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        number = int(text)
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
         if number < lowest:
             raise argparse.ArgumentTypeError(f"{number} is below {lowest}")
+        if highest is not None and number > highest:
+            raise argparse.ArgumentTypeError(f"{number} is above {highest}")
         return number
 
     return convert
@@ -277,7 +289,10 @@ def _at_least(lowest: int) -> Callable[[str], int]:
 
 def _above(lowest: float) -> Callable[[str], float]:
     def convert(text: str) -> float:
-        number = float(text)
+        try:
+            number = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
         if not lowest < number < float("inf"):
             raise argparse.ArgumentTypeError(f"{text} is not above {lowest:g}")
         return number

@@ -88,13 +88,15 @@ class Run:
         """Run it to its end and save the history; raises CannotRun."""
         try:
             self._start()
+            self.ended.loaded = True
             self._hurt()
             self._clients.stop()
             if not self.ended.broken:
                 self._last_look()
         except KeyboardInterrupt:
             self.ended.interrupted = True
-            self._say("interrupted; stopping, and judging what was seen")
+            judging = ", and judging what was seen" if self.ended.loaded else ""
+            self._say(f"interrupted; stopping{judging}")
         except (ClientDied, CannotInject, LinksFailed) as error:
             raise CannotRun(str(error)) from error
         finally:

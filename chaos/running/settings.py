@@ -63,9 +63,11 @@ class Ended:
 
     Args:
         steps: those that were carried out and recovered from.
+        loaded: the cluster had come up, and a write of the load was accepted.
         broken: it ended because the cluster did not recover.
     """
 
     steps: list[Step] = field(default_factory=list)
+    loaded: bool = False
     interrupted: bool = False
     broken: bool = False

@@ -6,7 +6,9 @@ whoever started it is gone, and then finishes what its agents have begun.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -19,6 +21,7 @@ from msgspec import Struct
 from chaos.history import FORMAT, Header, Writer
 from chaos.workloads import Probe, Workload, workload
 from chaos.workloads.agent import Agent, drive
+from cluster.processes import LINUX, PR_SET_PDEATHSIG
 
 BROKEN = 70
 
@@ -47,6 +50,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 
 def main() -> int:
     """Work until stdin ends; 0 when every agent came to its end."""
+    _wake_when_alone()
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
     writer = Writer(Path(plan.history), Header(FORMAT, tuple(plan.ports)))
     agents = [each for name in plan.workloads for each in _agents(name, plan, writer)]
@@ -61,6 +65,13 @@ def main() -> int:
         thread.join()
     writer.close()
     return 0
+
+
+def _wake_when_alone() -> None:
+    """Whom a fault has stopped when the runner is killed, nobody else would ever wake: it would
+    never hear that its stdin has ended. Linux only."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
 def _agents(name: str, plan: Plan, writer: Writer) -> list[tuple[Agent, Workload]]:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,14 +172,65 @@ def test_a_signal_ends_it_with_a_verdict_and_nothing_left(
 def test_nothing_outlives_a_runner_that_is_killed(
     tmp_path: Path, running: subprocess.Popen[str]
 ) -> None:
-    clients = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and _parent(int(entry.name)) == running.pid
-    ]
+    clients = _children(running.pid)
     assert len(clients) >= 5
     running.kill()
     wait_for(lambda: not any(map(birth, clients)), "clients and nodes end")
+
+
+def test_a_client_that_a_fault_has_stopped_does_not_outlive_a_killed_runner(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "schedule"
+    file.write_text('{"fault": "pause-client", "before": 0.1, "lasts": 600}\n')
+    process = subprocess.Popen(
+        command(tmp_path, "--schedule", str(file)),
+        cwd=ROOT,
+        env={**os.environ, PROGRAM: FAKE},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: _stopped(process.pid), "a client is stopped")
+        stopped = _stopped(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    wait_for(lambda: not any(map(birth, stopped)), "the stopped client ends")
+
+
+def test_a_signal_before_the_load_has_begun_says_nothing_of_the_cluster(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, *KILLS, "--rounds", "1"),
+        cwd=ROOT,
+        env={**os.environ, PROGRAM: FAKE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("starting "):
+            break
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == main.INTERRUPTED, output
+    assert "VIOLATION" not in output
+    assert "interrupted before the load had begun" in output
+    assert processes_of(tmp_path) == []
+
+
+def _children(pid: int) -> list[int]:
+    entries = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [child for child in entries if _parent(child) == pid]
+
+
+def _stopped(pid: int) -> list[int]:
+    """Its children that SIGSTOP has reached."""
+    found = []
+    for child in _children(pid):
+        stat = Path(f"/proc/{child}/stat").read_text()
+        found += [child] if stat.rpartition(")")[2].split()[0] == "T" else []
+    return found
 
 
 def _parent(pid: int) -> int:
@@ -245,14 +297,42 @@ def test_an_unknown_workload_or_kind_is_named(
     assert not (tmp_path / "cluster").exists(), "what is refused makes nothing"
 
 
-@pytest.mark.parametrize("words", [("--rounds", "0"), ("--minutes", "nan"), ("--rate", "-1")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rounds", "0"),
+        ("--rounds", "many"),
+        ("--minutes", "nan"),
+        ("--minutes", "soon"),
+        ("--rate", "-1"),
+        ("--seconds-max", "-1"),
+        ("--port", "65535"),
+        ("--port", "0"),
+    ],
+)
 def test_numbers_that_mean_nothing_are_refused(
     words: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(["run", *words])
     assert ended.value.code == main.USAGE
-    assert words[0] in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert words[0] in said
+    assert words[1] in said.splitlines()[-1]
+    assert "convert" not in said
+
+
+def test_a_bug_of_the_tool_is_no_broken_rule(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(commands: Any) -> None:
+        raise ZeroDivisionError("once more")
+
+    monkeypatch.setitem(main.REGISTERS, "judge", broken)
+    assert main.main(["judge", "x"]) == main.BUG
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: once more" in said
+    assert "bug of chaos itself" in said
 
 
 def test_a_workload_that_breaks_ends_the_run_with_its_words(tmp_path: Path) -> None:
