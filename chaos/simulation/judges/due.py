@@ -15,9 +15,9 @@ from chaos.simulation.observer import Observer
 from chaos.simulation.violation import Violation
 
 LEASES = "leases"
-LATE = 1_100
+LATE = 1_600
 """Milliseconds of cluster time between a deadline and the entry that carries it: the second that
-is promised, and a heartbeat."""
+is promised, in which a leader may be handing over, the step of one that was paused, a heartbeat."""
 PER_TERM = 1_000
 """As much more for each change of the leader: the old one's last word may have been lost."""
 AT_ONCE = 200
