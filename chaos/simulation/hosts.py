@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
+from weakref import WeakSet
 
 
 class Host:
@@ -21,6 +22,7 @@ class Host:
         self.blocked = False
         self.pace = 1.0
         self.held: deque[asyncio.Handle] = deque()
+        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def __repr__(self) -> str:
         state = "dead" if not self.alive else "paused" if self.blocked else "running"

@@ -111,14 +111,18 @@ class VirtualLoop(Timeline):
         host.alive, host.blocked = False, True
         host.held.clear()
         # Its tasks are kept: destroyed, they would run their `finally` blocks.
-        self._buried += [
-            task for task in asyncio.all_tasks(self) if getattr(task, "host", host) is host
-        ]
+        self._buried += list(host.tasks)
         self.net.lose_host(host)
 
     def is_alive(self, name: str) -> bool:
         """Whether a host of this name runs or is paused."""
         return name in self._hosts
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those of all hosts that are alive, and are not done. asyncio knows them among those of
+        every loop that ever was."""
+        hosts = (self._outside, *self._hosts.values())
+        return [task for host in hosts for task in host.tasks if not task.done()]
 
     # Running.
 
@@ -180,7 +184,7 @@ class VirtualLoop(Timeline):
     def close(self) -> None:
         """End the world. Tasks that are left never go on."""
         self._closed = True
-        for task in (*self._buried, *asyncio.all_tasks(self)):
+        for task in (*self._buried, *self.tasks()):
             coroutine = task.get_coro()
             if inspect.iscoroutine(coroutine) and (
                 inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
@@ -225,6 +229,7 @@ class VirtualLoop(Timeline):
         coroutine = cast(Coroutine[Any, Any, _T], coro)
         task = _Task(coroutine, loop=self, name=name or f"task-{self._tasks}", context=context)
         task.host = self._host_of(context)
+        task.host.tasks.add(task)
         return task
 
     async def create_server(  # type: ignore[override]

@@ -7,7 +7,6 @@ answered it must be empty.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -81,8 +80,7 @@ def sizes_of(world: Any) -> dict[str, dict[str, int]]:
         for *_, timer in world.loop._timers
         if timer.host.alive and not timer.cancelled()
     )
-    running: set[Any] = asyncio.all_tasks(world.loop)
-    tasks = Counter(task.host.name for task in running if task.host.alive)
+    tasks = Counter(task.host.name for task in world.loop.tasks())
     return {
         name: {**_sizes(member), "timers": timers[name], "tasks": tasks[name]}
         for name, member in world.members.items()
