@@ -167,7 +167,7 @@ class _Once:
     def _judge(self) -> None:
         settings = self._settings
         found = history.load(settings.history)
-        said = verdict(found)
+        said = verdict(found, [settings.history])
         file = self._options.report or settings.folder / REPORT
         page.write(file, found, said, {"command": shlex.join(sys.argv[1:]), **found.run})
         _say(f"report: {file}")
