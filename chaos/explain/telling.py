@@ -30,6 +30,8 @@ def explain(seed: int, profile: Profile, out: Path, say: Say) -> int:
     Raises OSError, and what `simulate` raises.
     """
     say(f"playing seed {seed} ({profile.name})")
+    with out.open("ab"):  # a page that cannot be written is refused before the long search
+        pass
     play = partial(_play, seed)
     outcome = play(Trial(profile, schedule.draw(seed, profile)))
     trial, shrunk = Trial(profile, outcome.steps), None
@@ -49,6 +51,8 @@ def explain(seed: int, profile: Profile, out: Path, say: Say) -> int:
         _commands(seed, profile, trial, beside.name),
     )
     out.write_text(page(story, recording, focus(recording, told.broken)), encoding="utf-8")
+    if outcome.broken is None:
+        say("no rule was broken")
     say(f"the story is in {out}, the schedule in {beside}")
     return int(outcome.broken is not None)
 

@@ -209,6 +209,10 @@ def _settings(options: argparse.Namespace) -> Settings:
         turn = len(kinds)
         rounds = options.rounds or (turn if options.minutes is None else None)
         steps = islice(schedule.draw(seed, kinds), rounds)
+    for file in filter(None, (options.report, options.history)):
+        # Behind the run it would be too late.
+        if file.is_dir() or not (file.parent.is_dir() or file.parent == options.data):
+            raise ValueError(f"{file} cannot be written: name a file in a folder that there is")
     if options.data is not None and options.data.is_dir() and any(options.data.iterdir()):
         raise ValueError(f"{options.data} is not empty; give an empty folder")
     folder = options.data or Path(tempfile.mkdtemp(prefix="raftcoord-chaos-"))
@@ -264,8 +268,10 @@ def _kinds(options: argparse.Namespace, foreign: bool) -> dict[str, type[Fault]]
             own = set((options.kinds or "injected").split(",")) - set(FAULTS) - {"all"}
             known = {**known, **{name: injected(name, command) for name in sorted(own)}}
     if options.schedule is not None:
-        if options.kinds is not None and options.inject is None:
-            raise ValueError("--kinds and --schedule exclude each other")
+        for name in ("kinds", "rounds", "minutes"):
+            named = name == "kinds" and options.inject is not None
+            if getattr(options, name) is not None and not named:
+                raise ValueError(f"--{name} and --schedule exclude each other")
         return dict(known)
     if options.kinds is not None:
         return chosen(options.kinds, known)

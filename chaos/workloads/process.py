@@ -1,7 +1,8 @@
 """`python -m chaos.workloads.process`: one client process, a thread for each of its agents.
 
-Its first line of stdin is a `Plan` as JSON. It works until stdin ends, which it also does when
-whoever started it is gone, and then finishes what its agents have begun.
+Its first line of stdin is a `Plan` as JSON. It works until stdin ends, and then finishes what its
+agents have begun. When whoever started it is gone, stdin ends too, and nobody waits for anything:
+the nodes are gone, and their addresses may be somebody else's.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 
 def main() -> int:
     """Work until stdin ends; 0 when every agent came to its end."""
+    starter = os.getppid()
     _wake_when_alone()
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
     writer = Writer(Path(plan.history), Header(FORMAT, tuple(plan.ports)))
@@ -59,6 +61,8 @@ def main() -> int:
     for thread in threads:
         thread.start()
     sys.stdin.read()
+    if os.getppid() != starter:
+        return 0
     for agent, _ in agents:
         agent.stopping.set()
     for thread in threads:

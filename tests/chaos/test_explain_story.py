@@ -34,6 +34,13 @@ def reads_without_a_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReadRounds, "serve", careless)
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_played(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(FileNotFoundError):
+        explain(1, replace(PROFILES["three"], seconds=1e9), tmp_path / "no" / "x.html", said.append)
+    assert len(said) == 1
+
+
 def first_broken(profile: Profile) -> tuple[int, Broken]:
     """The first seed that breaks a rule."""
     for seed in SEEDS:
@@ -110,8 +117,9 @@ def played(seed: int, commands: str, folder: Path) -> Broken:
 @pytest.mark.parametrize(("name", "seed"), [("three", 20), ("five", 3)])
 def test_a_seed_that_breaks_nothing_has_a_story_too(tmp_path: Path, name: str, seed: int) -> None:
     profile = replace(PROFILES[name], seconds=3.0)
-    code, page, _ = told(seed, profile, tmp_path / "a")
+    code, page, said = told(seed, profile, tmp_path / "a")
     assert code == 0
+    assert "no rule was broken" in said
     shown = Outline(page)
     assert shown.all("h1") == ["No rule broken"]
     assert schedule.read(tmp_path / "a" / "story.schedule.jsonl") == schedule.draw(seed, profile)

@@ -175,7 +175,7 @@ def test_nothing_outlives_a_runner_that_is_killed(
     clients = _children(running.pid)
     assert len(clients) >= 5
     running.kill()
-    wait_for(lambda: not any(map(birth, clients)), "clients and nodes end")
+    wait_for(lambda: not any(map(birth, clients)), "clients and nodes end", 5)
 
 
 def test_a_client_that_a_fault_has_stopped_does_not_outlive_a_killed_runner(
@@ -283,6 +283,26 @@ def test_a_schedule_that_cannot_be_read_is_refused_with_its_line(
     assert code == main.UNREADABLE
     assert f"{file}, line 2: " in said
     assert "kill-everybody" in said
+
+
+@pytest.mark.parametrize("word", ["--kinds", "--rounds", "--minutes"])
+def test_a_schedule_says_all_that_is_done(
+    tmp_path: Path, schedule: Path, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = "kill-all" if word == "--kinds" else "1"
+    code, said = refused(tmp_path, capsys, "--schedule", str(schedule), word, value)
+    assert code == main.USAGE
+    assert f"{word} and --schedule exclude each other" in said
+
+
+@pytest.mark.parametrize("word", ["--report", "--history"])
+def test_what_cannot_be_written_is_refused_before_the_run(
+    tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = refused(tmp_path, capsys, word, str(tmp_path / "no" / "file"))
+    assert code == main.USAGE
+    assert f"{tmp_path / 'no' / 'file'} cannot be written" in said
+    assert not (tmp_path / "cluster").exists(), "what is refused makes nothing"
 
 
 def test_an_unknown_workload_or_kind_is_named(
