@@ -18,8 +18,8 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type",
 
     Attributes:
         priority: it keeps the living alive, lets go of something, or decides. It has room of its
-            own on its way, and nothing becomes due by it: whoever sent it in time is not late
-            because another's was read first.
+            own on its way, and what became due within the last second does not end by it:
+            whoever sent it in time is not late because another's was read first.
     """
 
     priority: ClassVar[bool] = False

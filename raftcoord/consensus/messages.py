@@ -158,11 +158,16 @@ class ReadAnswer(Message, frozen=True, tag="read-answer"):
 
 
 class Join(Message, frozen=True, tag="join"):
-    """A node with an empty log asks to be taken in as a learner, and promoted when caught up."""
+    """A node with an empty log asks to be taken in as a learner, and promoted when caught up.
+
+    index, entry_term: an entry of its log whose configuration it is in; 0 where there is none.
+    """
 
     incarnation: Number
     peer: str
     http: str
+    index: Number = 0
+    entry_term: Number = 0
 
 
 class Diverged(Message, frozen=True, tag="diverged"):

@@ -405,16 +405,24 @@ class Node:
         """What is done a few times a second, whatever happens."""
         self._chores = self._loop.call_later(0.2, self._do_chores)
         self.raft.log.retry_space()
-        # One that is not committed can be cut again, and then nobody knows this node.
-        committed = self.raft.history.at(self.raft.commit)
-        member = committed.members.get(self.settings.id)
-        joined = member is not None and member.incarnation == self.incarnation
-        self._joined = self._joined or joined
+        # What is not committed can be cut again, and then nobody knows this node.
+        raft = self.raft
+        self._joined = self._joined or self._is_in(raft.history.at(raft.commit))
         if self.settings.start == "join" and not self._joined:
             mine = self.settings.members[self.settings.id]
+            index = raft.history.index if self._is_in(raft.history.current) else 0
             join = msg.Join(
-                term=self.raft.term, incarnation=self.incarnation, peer=mine.peer, http=mine.http
+                term=raft.term,
+                incarnation=self.incarnation,
+                peer=mine.peer,
+                http=mine.http,
+                index=index,
+                entry_term=(raft.term_at(index) or 0) if index else 0,
             )
             for name in sorted(self._net.connected):
-                self.raft.send(PeerNode(name), join)
+                raft.send(PeerNode(name), join)
             self.wake()
+
+    def _is_in(self, configuration: Configuration) -> bool:
+        member = configuration.members.get(self.settings.id)
+        return member is not None and member.incarnation == self.incarnation

@@ -173,6 +173,8 @@ class Raft(Serving):
         known = self.history.current.members.get(node.id)
         if known is not None and known.incarnation == m.incarnation:
             return
+        if 0 < m.index <= self.commit and self.term_at(m.index) == m.entry_term:
+            return  # it was taken in, and has been removed since
         learner = Member(m.peer, m.http, incarnation=m.incarnation, voter=False, promote=True)
         new = self.history.current.with_member(node.id, learner)
         if new.voters:

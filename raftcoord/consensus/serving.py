@@ -44,9 +44,6 @@ MAX_PAYLOAD = 2 << 20
 APPEND_SLICE = 4096
 """Proposals appended in one turn."""
 
-ADVANCE_AGAIN = 250
-"""Milliseconds between empty entries while something is due and nothing is committed."""
-
 
 def stamp(kind: bytes, time: int, payload: bytes) -> bytes:
     """An entry's command: its type, cluster time in ms, and what it carries."""
@@ -70,7 +67,6 @@ class Serving(Replicating):
         self._paused = False
         self._tail_time = 0
         self._advance_index = 0
-        self._advanced_at = 0
         self._applied_term = 0
         self._applied_time = 0
         self._inherited = 0
@@ -117,9 +113,10 @@ class Serving(Replicating):
         if self.role == LEADER and self._writable:
             return max(self.machine.clock, self._clock.read(self.now()))
         term, time = self.heard_time
+        known = max(self.machine.clock, self._applied_time)
         if term != self.term or not time or self.leader is None:
-            return self.machine.clock
-        return max(self.machine.clock, time + int((self.now() - self.leader_heard_at) * 1000))
+            return known
+        return max(known, time + int((self.now() - self.leader_heard_at) * 1000))
 
     def leader_time(self) -> int:
         """What followers are told, to go on from when this leader is gone."""
@@ -215,15 +212,13 @@ class Serving(Replicating):
         self._advance_clock(now)
 
     def _advance_clock(self, now: int) -> None:
-        """Append an empty entry where something is due and nothing else carries the time; another
-        one now and then while nothing is committed, or a vote could be late by as long."""
+        """Append an empty entry where something is due and nothing else carries the time."""
         due = self.machine.next_deadline()
-        if due is None or due > now or now < self._advance_again():
+        if due is None or due > now or self._advance_index > self.applied:
             return
         if self.settings.advance is None or self.log.room < RESERVED:
             return
         self._advance_index = self.last().index + 1
-        self._advanced_at = now
         self._tail_time = max(self._tail_time, now)
         command = stamp(REGULAR, self._tail_time, self.settings.advance(self.term))
         self.add_entry(command, self._advance_index, self.term)
@@ -231,15 +226,10 @@ class Serving(Replicating):
     def wake_for_deadline(self) -> float | None:
         """Seconds until something is due by cluster time; None where nothing is."""
         due = self.machine.next_deadline()
-        never = self.settings.advance is None or not self._writable
-        if due is None or never or self.log.room < RESERVED:
+        waits = self.settings.advance is None or self._advance_index > self.applied
+        if due is None or waits or not self._writable or self.log.room < RESERVED:
             return None
-        due = max(due, self._advance_again())
         return max(due - self._clock.read(self.now()), 1) / 1000
-
-    def _advance_again(self) -> int:
-        """Cluster time before which no further empty entry is appended."""
-        return self._advanced_at + ADVANCE_AGAIN if self._advance_index > self.applied else 0
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
         if proposal.origin is not None:
@@ -329,7 +319,7 @@ class Serving(Replicating):
             except (CannotApply, MemoryError) as error:
                 self.stop_process(f"entry {index} cannot be applied: {error}")
             self.applied = index
-            # The machine's clock need not have followed: nothing becomes due by some commands.
+            # The machine's clock need not have followed all the way.
             self._applied_time = max(self._applied_time, time)
             if index % CHECKPOINT == 0:
                 self.digests.mark(self.me, index, self.machine.digest())

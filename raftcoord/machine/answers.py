@@ -58,14 +58,14 @@ class Answers:
         if envelope.seq - low >= bounds.STORED_ANSWERS:
             return _overloaded("requests in flight")
         self._note(envelope, gateway)
-        if self._sizes.get(envelope.gateway, 0) > bounds.STORED_ANSWER_BYTES:
+        if (self._sizes.get(envelope.gateway) or 0) > bounds.STORED_ANSWER_BYTES:
             return _overloaded("bytes of answers")
         return None
 
     def _note(self, envelope: Envelope, gateway: Gateway | None) -> None:
-        name, clock = envelope.gateway, self._ledger.clock
+        name, now = envelope.gateway, self._ledger.time
         if gateway is None:
-            self._deadlines.arm(("gateway", name), clock + bounds.GATEWAY_MEMORY)
+            self._deadlines.arm(("gateway", name), now + bounds.GATEWAY_MEMORY)
             low = envelope.low
         elif envelope.boot > gateway.boot:
             self._drop(name, gateway.low, gateway.low + bounds.STORED_ANSWERS)
@@ -74,7 +74,7 @@ class Answers:
             low = max(gateway.low, envelope.low)
             if low > gateway.low:
                 self._drop(name, gateway.low, low)
-        self._ledger.put(self.gateways, name, Gateway(envelope.boot, low, clock))
+        self._ledger.put(self.gateways, name, Gateway(envelope.boot, low, now))
 
     def remember(self, envelope: Envelope, reply: Reply | RaftcoordError) -> None:
         """Keep the answer to a request."""
@@ -123,12 +123,12 @@ class Answers:
         before = self.answers.get(key)
         grown = len(answer) - (len(before) if before is not None else 0)
         self._ledger.put(self.answers, key, answer)
-        self._ledger.set(self._sizes, gateway, self._sizes.get(gateway, 0) + grown)
+        self._ledger.set(self._sizes, gateway, (self._sizes.get(gateway) or 0) + grown)
 
     def _drop(self, gateway: str, low: int, end: int) -> None:
         # All numbers kept lie in the window, so the walk is bounded even where `low` leaps; where
         # little is kept it ends early, or each restart of a gateway would cost a millisecond.
-        freed, stored = 0, self._sizes.get(gateway, 0)
+        freed, stored = 0, self._sizes.get(gateway) or 0
         for seq in range(low, min(end, low + bounds.STORED_ANSWERS)):
             if freed == stored:
                 break

@@ -23,7 +23,7 @@ from raftcoord.machine.deadlines import Entry, Key
 from raftcoord.machine.ledger import Table
 
 MAGIC = "raftcoord-machine"
-FORMAT = 1
+FORMAT = 2
 CHUNK = 64 * 1024
 ROWS_PER_FRAME = 64
 FRAME_LIMIT = 64 << 20

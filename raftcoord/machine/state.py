@@ -4,13 +4,13 @@ The rule: `apply` is a function of the state and the entry. What it does, in thi
 
 1. decodes the command; what this node does not know stops it here, before anything changed;
 2. sets clock = max(clock, the entry's time), and runs what is due, at most 256 expiries or 4,096
-   changes, the rest with the next entry; neither for a command with priority;
+   changes, the rest with the next entry;
 3. runs the command, and keeps its answer for the gateway's retries.
 
-A command with priority keeps somebody alive or lets go of something. By its time nothing becomes
-due, so one that waited in the leader's sockets beside others ends none of those. What begins with
-it (a lease that is renewed, the grant of who waited for a release) begins at its time all the
-same: counted from the clock, which stands while nothing can be committed, it would end early.
+A command with priority keeps somebody alive or lets go of something. It moves the clock only to a
+second before its time, so one that waited in the leader's sockets beside others ends none of
+those. What begins with it (a lease that is renewed, the grant of who waited for a release) begins
+at its time all the same: counted from the clock, it would end early.
 
 The clock, each expiry and the command are undo units of their own. A refusal (`RaftcoordError`)
 is raised before its unit changed anything. Any other exception is a bug: the unit is undone to
@@ -73,6 +73,8 @@ from raftcoord.machine.transactions import Transactions
 
 EXPIRIES_PER_ENTRY = 256
 CHANGES_PER_ENTRY = 4_096
+LATE = 1_000
+"""Milliseconds by which a command with priority passes over what is due."""
 
 Handler = Callable[[Any, Envelope], Reply]
 
@@ -177,9 +179,9 @@ class Machine:
         start = ledger.mark()
         try:
             ledger.time = max(ledger.clock, time)
-            if envelope is None or not envelope.command.priority:
-                ledger.clock = ledger.time
-                self._run_due(index)
+            late = LATE if envelope is not None and envelope.command.priority else 0
+            ledger.clock = max(ledger.clock, ledger.time - late)
+            self._run_due(index)
             reply = None if envelope is None else self._answer(index, envelope)
         except BaseException:
             ledger.undo(start)

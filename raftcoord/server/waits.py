@@ -11,7 +11,14 @@ its id; after a snapshot was installed over entries, the machine's tables say wh
 import asyncio
 from collections.abc import Callable
 
-from raftcoord.commands import AcquireLock, CancelAcquire, Granted, Queued, SimpleLock
+from raftcoord.commands import (
+    AcquireCancelled,
+    AcquireLock,
+    CancelAcquire,
+    Granted,
+    Queued,
+    SimpleLock,
+)
 from raftcoord.errors import (
     NoLeader,
     NotReady,
@@ -215,7 +222,7 @@ class AcquireWaits:
         lock = locks.table.get(command.name)
         grant = None if lock is None else locks.grants.live(lock.token)
         if lock is not None and grant is not None and request in grant.requests:
-            expires_in = locks.grants.expires_in(grant)
+            expires_in = max(locks.grants.expires_in(grant) - self._behind(), 0)
             granted = Granted(command.name, lock.token, command.owner, command.session, expires_in)
             return Settled(granted, revision)
         if command.session is not None and self._machine.sessions.live(command.session) is None:
@@ -242,7 +249,7 @@ class AcquireWaits:
 
         def told(ended: Ended) -> None:
             error: RaftcoordError
-            if isinstance(ended, Settled):
+            if isinstance(ended, Settled) and isinstance(ended.reply, AcquireCancelled):
                 error = NotReady("this node stops; the wait was cancelled", reason="stopping")
             else:
                 error = OutcomeUnknown("this node stops", reason="stopping")

@@ -2,7 +2,7 @@
 
 from chaos.simulation.profiles import PROFILES, replace
 from chaos.simulation.world import World
-from raftcoord.consensus.node import Node
+from raftcoord.consensus.node import Node, Outcome
 
 
 def quiet_world(members: int) -> World:
@@ -104,4 +104,32 @@ def test_a_keepalive_that_was_answered_counts_from_when_it_was_asked() -> None:
     world.until(task.done, 20, "the session ends")
     assert len(promised) > 3
     assert over[0] >= max(promised)
+    world.loop.close()
+
+
+def test_a_member_that_was_removed_while_it_was_cut_off_stays_out() -> None:
+    """It holds the entry that took it in and does not know that it was committed."""
+    world = quiet_world(5)
+    leader = world.leader()
+    assert leader is not None
+    removed = next(name for name in sorted(world.members) if name != leader)
+    others = [name for name in sorted(world.members) if name != removed]
+    world.wipe(removed)
+    world.start(removed)
+    world.until(lambda: world.members[removed].node is not None, 5, "the wiped member runs")
+    world.until(lambda: knows(world, removed, removed), 5, "it sees itself taken in")
+    cut(world, [removed], others)
+    world.run(1.0)
+    world.kill(removed)
+    told: list[Outcome] = []
+    with world.loop.host(leader):
+        node(world, leader).remove(removed, told.append)
+    world.until(lambda: bool(told), 5, "it is removed")
+    assert told[0].kind == "applied"
+    world.loop.net.heal_all()
+    world.start(removed)
+    linked = lambda: removed in node(world, leader)._net.connected  # noqa: E731
+    world.until(linked, 20, "it is connected again")
+    world.run(5.0)
+    assert removed not in node(world, leader).raft.history.current.members
     world.loop.close()

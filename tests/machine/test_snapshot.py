@@ -100,10 +100,10 @@ def test_a_frame_behind_the_end_is_found() -> None:
 
 
 def test_a_newer_format_is_named() -> None:
-    head = msgspec.msgpack.encode(["raftcoord-machine", 2, "something new"])
+    head = msgspec.msgpack.encode(["raftcoord-machine", 3, "something new"])
     with pytest.raises(UnknownFormat) as caught:
         Machine().restore([reframed(packed(Machine()), {0: head})])
-    assert caught.value.fields == {"format": 2, "known": 1}
+    assert caught.value.fields == {"format": 3, "known": 2}
 
 
 def test_something_else_is_no_snapshot() -> None:

@@ -308,6 +308,35 @@ async def test_a_grant_in_front_of_the_taking_back_is_no_answer(passed_over: boo
 
 
 @in_loop
+async def test_a_taking_back_that_was_refused_leaves_the_outcome_open(monkeypatch) -> None:
+    async with served() as house:
+        await house.acquire("a", "w1")
+        task = await waiting(house, "w2")
+        # As if this gateway's answers filled their room in the machine.
+        monkeypatch.setattr("raftcoord.commands.bounds.STORED_ANSWER_BYTES", -1)
+        house.gateway.close()
+        assert (await task).json()["type"] == "outcome-unknown"
+        monkeypatch.undo()
+        house.node.append(_release())
+        assert [holder.owner for holder in house.machine.locks.get("a").holders] == ["w2"]
+
+
+@in_loop
+async def test_a_grant_that_was_passed_over_is_worth_what_is_left_of_it() -> None:
+    async with served() as house:
+        await house.acquire("a", "w1")
+        task = asyncio.create_task(house.acquire("a", "w2", ttl=10, wait=60))
+        await until(lambda: any(wait.queued for wait in house.gateway.acquires._waits.values()))
+        house.node.on_applied = lambda index, applied: None
+        house.node.time += 5_000
+        house.node.append(_release())
+        house.node.time += 2_000
+        house.node.on_applied = house.gateway.on_applied
+        house.gateway.resync()
+        assert (await task).json()["expires_in"] == 8.0
+
+
+@in_loop
 async def test_an_answer_that_is_not_read_any_more_is_given_back() -> None:
     async with served() as house:
         house.node.hold()

@@ -35,7 +35,9 @@ from raftcoord.machine.state import Applied, Machine
 SAFETY = "state machine safety"
 
 
-_ENDS_NOTHING: frozenset[type] = frozenset(
+_IN_TIME = 1_000
+"""Milliseconds by which what ends may be passed over by one of those below."""
+_ENDS_LATE: frozenset[type] = frozenset(
     (
         KeepAlive,
         CloseSession,
@@ -161,8 +163,7 @@ class Chronicle(Observer):
         machine: Machine,
     ) -> None:
         envelope, now = applied.envelope, max(self.clock, seen.stamp)
-        if _ends_things(envelope, seen.term):
-            self.clock = now
+        self.clock = max(self.clock, now - _lag(envelope, seen.term, now))
         if machine.clock != self.clock:
             text = f"after entry {index} it is {self.clock} ms, a machine says {machine.clock}"
             raise Violation(SAFETY, text)
@@ -235,16 +236,16 @@ class Chronicle(Observer):
         )
 
 
-def _ends_things(envelope: Envelope | None, term: int) -> bool:
-    """Whether the clock goes by the time of the entry. It does not for what keeps somebody alive,
-    lets go of something or decides: nobody ends by that; nor for what only moves the clock, in
-    another term than its leader's."""
+def _lag(envelope: Envelope | None, term: int, now: int) -> int:
+    """Milliseconds by which the clock stays behind the time of the entry. It does for what keeps
+    somebody alive, lets go of something or decides: who was in time ends by none of those; and is
+    not moved by what only moves the clock, in another term than its leader's."""
     if envelope is None:
-        return True
+        return 0
     command = envelope.command
     if type(command) is AdvanceClock:
-        return command.term == term
-    return type(command) not in _ENDS_NOTHING
+        return 0 if command.term == term else now
+    return _IN_TIME if type(command) in _ENDS_LATE else 0
 
 
 __all__ = ["Chronicle", "Entry", "Reader"]
