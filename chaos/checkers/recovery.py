@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from chaos.checkers.facts import is_write
 from chaos.checkers.violation import Violation
-from chaos.history import FOREVER, SECOND, Fault, History
+from chaos.history import FOREVER, SECOND, Fault, History, Operation
 
 PATIENCE = "patience"
 """Stands in the `run` of a history: seconds within which a write must be accepted again."""
@@ -92,14 +92,14 @@ def recoveries(history: History) -> list[Recovery]:
 
 def windows(history: History) -> list[Window]:
     """One for each fault, in the order of their begins."""
-    writes, last = _Writes(history), _last_moment(history)
+    writes, last, asked = _Writes(history), _last_moment(history), _last_asked(history)
     found = []
     begins = sorted(item.at for item in history.faults if item.what in ENDS)
     for begin, end in _pairs(history.faults):
         over = max(begin.at, last) if end is None else end.at
         # What comes behind the begin of the next fault is that one's.
         following = next((at for at in begins if at > over), over + AFTERMATH)
-        until = min(over + AFTERMATH, following, max(last, begin.at))
+        until = min(over + AFTERMATH, following, max(asked, begin.at))
         kind = f"kill-{begin.role}" if begin.what == "kill" else begin.role
         window = Window(
             kind,
@@ -120,9 +120,19 @@ def _seconds(begin: int, end: int | None) -> float | None:
     return None if end is None else (end - begin) / SECOND
 
 
+def _last_asked(history: History) -> int:
+    """Until when somebody asked for writes: that none is accepted behind the load says nothing."""
+    writes = [item for item in history.operations if is_write(item.kind)]
+    return max(map(_moment, writes), default=_last_moment(history))
+
+
+def _moment(item: Operation) -> int:
+    return item.end if item.end != FOREVER else item.begin
+
+
 def _last_moment(history: History) -> int:
     """The last moment at which somebody was seen to ask, or to be answered."""
-    moments = [item.end if item.end != FOREVER else item.begin for item in history.operations]
+    moments = map(_moment, history.operations)
     return max([*moments, *(fault.at for fault in history.faults)], default=0)
 
 

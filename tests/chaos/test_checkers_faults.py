@@ -77,6 +77,19 @@ def test_what_follows_the_next_fault_is_that_ones() -> None:
     ]
 
 
+def test_the_silence_behind_the_load_is_nobodys() -> None:
+    story = history(
+        *writes(10.2, 11, 12.1),
+        read(18, 18.5, lock="M"),
+        faults=[
+            fault(10, "begin", "slow-sync", "n1"),
+            fault(11.5, "end", "slow-sync", "n1"),
+        ],
+    )
+    (window,) = windows(story)
+    assert round(window.gap, 6) == 1.1
+
+
 def test_kills_and_faults_without_an_end_have_windows_too() -> None:
     story = history(
         *writes(9, 12),

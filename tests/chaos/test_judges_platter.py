@@ -100,6 +100,16 @@ def test_it_reads_what_the_product_would_find(world: World, seed: int) -> None:
     assert not platter.damaged
 
 
+def test_a_journal_whose_only_header_is_damaged_hides_all(world: World) -> None:
+    world.run([("vote",), ("add", 3), ("sync",)])
+    (file,) = (path for path in world.disk._names if path.endswith("1.log"))
+    world.disk.flip(file, 0)
+    platter = watched(world.disk)
+    platter.look()
+    assert platter.holds(3, 1)
+    assert Platter(SimDisk()).holds(3, 1) is False
+
+
 def test_a_damaged_record_hides_what_follows_up_to_the_next_marker(world: World) -> None:
     platter = watched(world.disk)
     world.run([("vote",), ("add", 2), ("sync",)])

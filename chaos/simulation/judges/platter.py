@@ -94,6 +94,8 @@ class Platter:
         """Read all files up to the last that counts; whether there is one."""
         headers = {n: found for n in self._files if (found := self._header(n)) is not None}
         if not headers:
+            # With its only header flipped the journal is there, and cannot be read.
+            self.damaged = any(any(image.data) for image in self._files.values())
             return False
         chain = [max(headers)]
         while (previous := headers[chain[0]][0].previous) in headers:
