@@ -110,6 +110,20 @@ def test_a_journal_whose_only_header_is_damaged_hides_all(world: World) -> None:
     assert Platter(SimDisk()).holds(3, 1) is False
 
 
+def test_files_that_came_and_went_between_two_looks_are_passed_over(world: World) -> None:
+    platter = watched(world.disk)
+    platter.look()
+    assert platter.incarnation is not None
+    while len([path for path in world.disk._names if path.endswith(".log")]) < 5:
+        world.run([("add", 3), ("sync",)])
+    world.run([("commit",), ("mark",), ("sync",), ("forget",), ("add", 1), ("sync",)])
+    world.run([("hold",), ("go",)])
+    platter.look()
+    _, last, term = world.model.entries[-1]
+    assert not {1, 2} & platter._files.keys()
+    assert platter.terms[last] == term
+
+
 def test_a_damaged_record_hides_what_follows_up_to_the_next_marker(world: World) -> None:
     platter = watched(world.disk)
     world.run([("vote",), ("add", 2), ("sync",)])

@@ -65,6 +65,10 @@ class Platter:
         if self._listed:
             self._list()
         self._synced = self._listed = False
+        if self._number not in self._files and self._following() is None:
+            # It was filled and removed, and the next one too, since the last look.
+            self.incarnation = None
+            self.terms.clear()
         if self.incarnation is None and not self._begin():
             return
         while True:
