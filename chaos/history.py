@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +35,8 @@ from msgspec import Struct
 FORMAT = 1
 FOREVER = (1 << 63) - 1
 SECOND = 1_000_000_000
+
+_T = TypeVar("_T")
 
 Outcome = Literal["ok", "refused", "unknown", "never-sent"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "unknown", "never-sent")
@@ -196,6 +198,33 @@ class Writer:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def read_checked(
+    file: Path, kind: type[_T], problem: Callable[[_T, list[_T]], str | None]
+) -> list[_T]:
+    """What the lines of a JSON lines file say; empty ones are passed over.
+
+    Args:
+        problem: what is wrong with one, given those in front of it; None where nothing is.
+
+    Raises OSError, and Unreadable with the line that is wrong.
+    """
+    decoder = msgspec.json.Decoder(kind)
+    found: list[_T] = []
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                said = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise Unreadable(str(file), number, str(error)) from error
+            reason = problem(said, found)
+            if reason is not None:
+                raise Unreadable(str(file), number, reason)
+            found.append(said)
+    return found
 
 
 def read_lines(file: Path) -> list[Line]:

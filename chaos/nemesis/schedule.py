@@ -14,7 +14,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from chaos.history import Unreadable
+from chaos.history import Unreadable, read_checked
 from chaos.nemesis.fault import Fault, Span
 
 ALL_EVERY = 11
@@ -86,20 +86,7 @@ def read(file: Path, known: Mapping[str, type[Fault]]) -> list[Step]:
 
     Raises OSError, and Unreadable with the line that is wrong.
     """
-    decoder = msgspec.json.Decoder(Step)
-    steps: list[Step] = []
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                step = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise Unreadable(str(file), number, str(error)) from error
-            problem = _problem(step, steps, known)
-            if problem is not None:
-                raise Unreadable(str(file), number, problem)
-            steps.append(step)
+    steps = read_checked(file, Step, lambda step, before: _problem(step, before, known))
     if not steps:
         raise Unreadable(str(file), 1, "the schedule is empty")
     return steps

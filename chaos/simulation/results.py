@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from chaos.simulation.outcome import Outcome, Step
 from chaos.simulation.profiles import Profile, replace
 
 _HEX = 16
+_CHAOS = ("history.py", "checkers", "simulation", "workloads")
+"""What of chaos takes part in a run."""
+_BEGIN = b'{"line":"run",'
 
 
 class Saved(Struct, frozen=True, forbid_unknown_fields=True, tag="run", tag_field="line"):
@@ -34,9 +38,10 @@ class Saved(Struct, frozen=True, forbid_unknown_fields=True, tag="run", tag_fiel
 def code_hash() -> str:
     """Over all sources that decide what a seed does."""
     digest = hashlib.sha256()
-    for root in (Path(raftcoord.__file__).parent, Path(__file__).parents[1]):
-        for file in sorted(root.rglob("*.py")):
-            digest.update(f"{root.name}/{file.relative_to(root).as_posix()}\0".encode())
+    product, chaos = Path(raftcoord.__file__).parent, Path(__file__).parents[1]
+    for root in (product, *(chaos / name for name in _CHAOS)):
+        for file in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            digest.update(f"{file.relative_to(root.parent).as_posix()}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:_HEX]
 
@@ -60,22 +65,29 @@ class Results:
         if file is not None:
             self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
-                self._read(file)
+                if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                    raise Unreadable(str(file), 1, "this is no regular file")
+                self._read(file, self._fd)
             except BaseException:
                 self.close()
                 raise
 
-    def _read(self, file: Path) -> None:
+    def _read(self, file: Path, fd: int) -> None:
         decoder = msgspec.json.Decoder(Saved)
+        whole = 0
         with file.open("rb") as stream:
             for number, line in enumerate(stream, 1):
+                begun = line.startswith(_BEGIN) or _BEGIN.startswith(line)
+                if begun and not line.endswith(b"\n"):
+                    # Whoever wrote it was killed in the midst of it: that run is played again.
+                    os.ftruncate(fd, whole)
+                    return
+                whole += len(line)
                 try:
                     saved = decoder.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     reason = f"this is no result of a simulated run ({error})"
                     raise Unreadable(str(file), number, reason) from error
-                if not line.endswith(b"\n"):
-                    raise Unreadable(str(file), number, "the line was not written to its end")
                 if saved.code == self._code:
                     self._known[saved.kind, saved.outcome.seed] = saved.outcome
 

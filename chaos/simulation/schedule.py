@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chaos.history import Unreadable
+from chaos.history import read_checked
 from chaos.simulation.faults import FAULTS
 from chaos.simulation.faults.act import Act
 from chaos.simulation.outcome import Step
@@ -81,21 +81,7 @@ def write(file: Path, steps: Iterable[Step]) -> None:
 
 def read(file: Path) -> tuple[Step, ...]:
     """A schedule from a file. Raises OSError, and Unreadable with the line that is wrong."""
-    decoder = msgspec.json.Decoder(Step)
-    steps: list[Step] = []
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                step = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise Unreadable(str(file), number, str(error)) from error
-            reason = _reason(step, steps)
-            if reason is not None:
-                raise Unreadable(str(file), number, reason)
-            steps.append(step)
-    return tuple(steps)
+    return tuple(read_checked(file, Step, _reason))
 
 
 def _reason(step: Step, before: list[Step]) -> str | None:

@@ -135,7 +135,7 @@ def test_a_worker_that_takes_too_long_says_where_it_stands() -> None:
     assert isinstance(lost, Lost)
     assert lost.late
     assert "longer than 0.5 s" in lost.why
-    assert "time.monotonic()" in lost.why
+    assert "fake_simulation.py" in lost.why
     assert not runs[1].bad
     assert not runs[2].bad
 
@@ -215,20 +215,38 @@ def test_other_code_and_other_worlds_are_played(
         (b'{"line":"history","version":1}\n', "no result of a simulated run"),
         (b"\xff\xfe\n", "no result of a simulated run"),
         (b"\n", "no result of a simulated run"),
-        (None, "not written to its end"),
+        (b"somebody's own", "no result of a simulated run"),
     ],
 )
-def test_a_damaged_or_foreign_line_is_refused(
-    tmp_path: Path, line: bytes | None, reason: str
+def test_a_damaged_or_foreign_line_is_refused(tmp_path: Path, line: bytes, reason: str) -> None:
+    file = tmp_path / "results.jsonl"
+    played([1, 2], file)
+    whole = file.read_bytes() + line
+    file.write_bytes(whole)
+    with pytest.raises(Unreadable) as refusal:
+        played([1, 2], file)
+    assert refusal.value.line == 3
+    assert reason in refusal.value.reason
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("kept", [1, 60, -1])
+def test_a_line_in_the_midst_of_which_a_campaign_was_killed_is_played_again(
+    tmp_path: Path, kept: int
 ) -> None:
     file = tmp_path / "results.jsonl"
     played([1, 2], file)
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1] if line is None else whole + line)
-    with pytest.raises(Unreadable) as refusal:
-        played([1, 2], file)
-    assert refusal.value.line == (2 if line is None else 3)
-    assert reason in refusal.value.reason
+    first, second = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first + second[:kept])
+    _, summary = played([1, 2], file)
+    assert (summary.runs, summary.known) == (2, 1)
+    assert len(file.read_bytes().splitlines()) == 2
+    assert all(run.known for run in played([1, 2], file)[0].values())
+
+
+def test_what_is_no_file_is_refused() -> None:
+    with pytest.raises(Unreadable, match="no regular file"):
+        played([1], Path("/dev/null"))
 
 
 # The command.
