@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 
 from chaos.simulation.faults.act import Act, Catalogue
@@ -42,6 +43,19 @@ def _both(a: str, b: str) -> list[Way]:
     return [(a, b), (b, a)]
 
 
+def _against_all(act: Act, name: str | None, ways: Callable[[str, str], list[Way]]) -> bool:
+    """Cut these ways between one member and each other; False where there is no such member."""
+    if name is None:
+        return False
+    others = [other for other in sorted(act.world.members) if other != name]
+    cut(act, [way for other in others for way in ways(name, other)], _seconds(act))
+    return True
+
+
+def _leader_or_one(act: Act) -> str | None:
+    return act.world.leader() if act.rng.random() < 0.5 else act.member()
+
+
 @FAULTS.of(4)
 def split(act: Act) -> bool:
     """Two groups of members that do not hear each other."""
@@ -55,12 +69,7 @@ def split(act: Act) -> bool:
 @FAULTS.of(3)
 def isolate_leader(act: Act) -> bool:
     """Nobody hears the leader, and it hears nobody; it is not told."""
-    leader = act.world.leader()
-    if leader is None:
-        return False
-    others = [name for name in sorted(act.world.members) if name != leader]
-    cut(act, [way for other in others for way in _both(leader, other)], _seconds(act))
-    return True
+    return _against_all(act, act.world.leader(), _both)
 
 
 @FAULTS.of(2)
@@ -73,23 +82,13 @@ def one_way(act: Act) -> bool:
 @FAULTS.of(2)
 def deaf(act: Act) -> bool:
     """One member is heard by all and hears nobody."""
-    name = act.world.leader() if act.rng.random() < 0.5 else act.member()
-    if name is None:
-        return False
-    others = [other for other in sorted(act.world.members) if other != name]
-    cut(act, [(other, name) for other in others], _seconds(act))
-    return True
+    return _against_all(act, _leader_or_one(act), lambda name, other: [(other, name)])
 
 
 @FAULTS.of(2)
 def mute(act: Act) -> bool:
     """One member hears all and is heard by nobody."""
-    name = act.world.leader() if act.rng.random() < 0.5 else act.member()
-    if name is None:
-        return False
-    others = [other for other in sorted(act.world.members) if other != name]
-    cut(act, [(name, other) for other in others], _seconds(act))
-    return True
+    return _against_all(act, _leader_or_one(act), lambda name, other: [(name, other)])
 
 
 @FAULTS.of(2)
