@@ -67,7 +67,7 @@ class Grants:
             self.holders.setdefault(token, {}).setdefault((holder.owner, holder.session), item)
 
 
-def grants_of(history: History) -> dict[str, Grants]:
+def grants_of(history: History, asked: AskedBy) -> dict[str, Grants]:
     """Lock → its grants. Locks of the simple protocol stand in `chaos.checkers.simple`."""
     locks: dict[str, Grants] = {}
     clocks = clocks_of(history)
@@ -88,7 +88,7 @@ def grants_of(history: History) -> dict[str, Grants]:
                     grants.met(item, holder.token, holder)
     sessions = session_lives(history)
     for grants in locks.values():
-        _settle(grants, sessions)
+        _settle(grants, sessions, asked)
     return locks
 
 
@@ -134,8 +134,21 @@ def _lease(life: Life, item: Operation) -> None:
         life.leases.append((item, life.leases[0][1]))
 
 
-def _settle(grants: Grants, sessions: dict[int, Life]) -> None:
+def _inherited(name: str, life: Life, asked: AskedBy) -> None:
+    """Who asked for no lease, and joined a place of its own, got the one asked for first."""
+    for item in life.alive:
+        left = item.answer.get("expires_in")
+        if item.kind != "lock.acquire" or not item.ok or left is None or "ttl" in item.arguments:
+            continue
+        acquires = asked[name, str(item.arguments["owner"]), session_of(item)]
+        if any(may_join <= item.end and left <= ttl for may_join, ttl in acquires.unheard_leases):
+            life.leases.append((item, float(left)))
+
+
+def _settle(grants: Grants, sessions: dict[int, Life], asked: AskedBy) -> None:
     """What can be said only when all is read."""
+    for life in grants.lives.values():
+        _inherited(grants.name, life, asked)
     for item, token in grants.denied:
         # A no to somebody else says nothing about the holder.
         if (item.arguments.get("owner"), session_of(item)) in grants.holders.get(token, {}):
@@ -157,7 +170,7 @@ def _settle(grants: Grants, sessions: dict[int, Life]) -> None:
 def judge(history: History) -> Iterator[Violation]:
     """All rules about locks."""
     asked = _acquires(history)
-    for grants in grants_of(history).values():
+    for grants in grants_of(history, asked).values():
         yield from _tokens(grants)
         yield from _one_at_a_time(grants)
         yield from _not_lost(grants)
@@ -234,12 +247,14 @@ class Asked:
     Args:
         tokens: those that were answered. nameless: whether an answer came without one.
         unheard: when the first began of which nobody heard.
+        unheard_leases: when each of those began that asked for a lease, and its seconds.
     """
 
     requests: list[Operation] = field(default_factory=list)
     tokens: set[int] = field(default_factory=set)
     nameless: bool = False
     unheard: int = FOREVER
+    unheard_leases: list[tuple[int, float]] = field(default_factory=list)
 
     def take(self, item: Operation) -> None:
         """One more."""
@@ -247,6 +262,8 @@ class Asked:
         token = token_of(item)
         if not item.ok:
             self.unheard = min(self.unheard, item.begin)
+            if (ttl := item.arguments.get("ttl")) is not None:
+                self.unheard_leases.append((item.begin, float(ttl)))
         elif token is None:
             self.nameless = True
         else:

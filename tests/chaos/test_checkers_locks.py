@@ -61,6 +61,13 @@ GOOD: dict[str, Story] = {
         acquire(1, 2, "a", 1, ttl=10, got=1),
         acquire(3, 4, "b", 2),
     ],
+    "who asks for no lease and joins a place of its own gets its lease": lambda: [
+        op(0, 0.5, "session.open", ttl=10.0, answer={"id": 5}),
+        acquire(0.6, None, "a", ttl=1, wait=5, session=5),
+        acquire(1, 2, "a", 1, ttl=None, got=1, session=5),
+        acquire(3.5, 4, "b", 2),
+        op(5, 6, "session.keepalive", id=5),
+    ],
     "a grant that nobody heard of is taken back": lambda: [
         acquire(0, None, "a", ttl=100),
         acquire(1, 2, "a", slug="already-held", answer={"grant": holder("a", 1)}),
@@ -203,6 +210,16 @@ BAD: dict[str, tuple[str, Story]] = {
             acquire(1, 1.5, "a", 1, ttl=None, session=5),
             op(1.6, 1.8, "session.close", id=5),
             check(2, 3, 1, True),
+        ],
+    ),
+    "a grant of a session that ends early, though nobody asked for less": (
+        "two holders",
+        lambda: [
+            op(0, 0.5, "session.open", ttl=10.0, answer={"id": 5}),
+            acquire(0.6, None, "a", ttl=1, wait=5, session=5),
+            acquire(1, 2, "a", 1, ttl=None, got=9.5, session=5),
+            acquire(3.5, 4, "b", 2),
+            op(5, 6, "session.keepalive", id=5),
         ],
     ),
     "a grant that does not live with its session": (
