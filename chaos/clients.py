@@ -123,9 +123,13 @@ class Clients:
         """Look only at writes from now on."""
         self._writes.clear()
 
-    def stop(self) -> None:
-        """Let them finish, and end those that do not."""
-        until = time.monotonic() + STOP_PATIENCE
+    def stop(self, patience: float = STOP_PATIENCE) -> None:
+        """Let them finish, and end those that do not.
+
+        Args:
+            patience: seconds that all of them together have.
+        """
+        until = time.monotonic() + patience
         for client, process in self._processes.items():
             self.resume(client)
             if process.stdin is not None:

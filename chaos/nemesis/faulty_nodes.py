@@ -90,7 +90,11 @@ class FaultyFault(Fault):
     @property
     def control(self) -> Control:
         """What its disk and clock obey."""
-        return control_of(self.site, self.node)
+        return self.control_at(self.node)
+
+    def control_at(self, node: str) -> Control:
+        """What the disk and clock of any node obey."""
+        return control_of(self.site, node)
 
     def stop(self) -> None:
         """No fault any more; a node that ended by it starts again."""
@@ -99,6 +103,11 @@ class FaultyFault(Fault):
         self.control.clear()
         if self.ends and not self.site.nodes.running(self.node):
             self.site.nodes.start(self.node)
+
+    def give_up(self) -> None:
+        """A node whose disk answers nothing could not end either."""
+        for node in self.nodes:
+            self.control_at(node).clear()
 
     def choose(self, *, leader: float) -> str:
         """Hit one node: the leader with that probability, else a follower."""

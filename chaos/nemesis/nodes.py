@@ -157,8 +157,12 @@ class Nodes(Members):
             if code is not None and node not in self._may_end
         }
 
-    def stop(self, *nodes: str) -> None:
-        """Stop these cleanly, without names all; kill those that do not stop."""
+    def stop(self, *nodes: str, patience: float = STOP_PATIENCE) -> None:
+        """Stop these cleanly, without names all; kill those that do not stop.
+
+        Args:
+            patience: seconds that all of them together have.
+        """
         asked = nodes or tuple(self._processes)
         processes = {
             node: process
@@ -169,7 +173,7 @@ class Nodes(Members):
             process.send_signal(signal.SIGTERM)
             # One that a fault has paused hears it only when it goes on.
             process.send_signal(signal.SIGCONT)
-        until = time.monotonic() + STOP_PATIENCE
+        until = time.monotonic() + patience
         for process in processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.01, until - time.monotonic()))

@@ -146,6 +146,8 @@ class _Once:
                 live = Live(sys.stdout, _total(settings))
                 ended = Run(settings, cluster, live).go()
             if ended.loaded:
+                if ended.interrupted:
+                    _say("all is stopped; judging what was seen")
                 self._judge()
         except (CannotRun, Problem) as error:
             return _failed(str(error), UNAVAILABLE)

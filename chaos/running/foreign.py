@@ -45,7 +45,7 @@ class Foreign:
         """Its processes are not ours to watch."""
         return None
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 0.0) -> None:
         """It goes on."""
 
     def kill_now(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from chaos.nemesis.links import Links
-from chaos.nemesis.nodes import Nodes
+from chaos.nemesis.nodes import STOP_PATIENCE, Nodes
 from chaos.nemesis.wires import Wires
 from chaos.running.settings import NODES, Settings
 from cluster.folder import DataFolder
@@ -72,9 +72,9 @@ class Own:
             return f"{node} ended by itself ({describe_end(code)}): {said}"
         return None
 
-    def stop(self) -> None:
-        """Stop all that was started."""
-        self.nodes.stop()
+    def stop(self, patience: float = STOP_PATIENCE) -> None:
+        """Stop all that was started; `patience`: seconds in which nodes may end cleanly."""
+        self.nodes.stop(patience=patience)
         if self.links is not None:
             self.links.stop()
 

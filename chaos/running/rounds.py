@@ -58,7 +58,9 @@ class Rounds:
         """A step, with the one that overlaps it; whether the cluster recovered.
 
         Args:
-            number: of the first of them. Raises CannotInject, OSError.
+            number: of the first of them.
+
+        Raises CannotInject, OSError: what has begun is then for `give_up`.
         """
         try:
             for offset, step in enumerate(steps):
@@ -71,13 +73,21 @@ class Rounds:
             detail = str(problem)
             self._note(Note(time.monotonic_ns(), "no-recovery", latest, detail=detail))
             self._say(f"round {latest}: no recovery: {detail}")
+            self.give_up()
             return False
-        finally:
-            for going in self._going:
-                if going.ended is None:
-                    going.fault.give_up()
-            self._going.clear()
+        self._going.clear()
         return True
+
+    def give_up(self) -> None:
+        """Take back what began and did not end: the run ends in the midst of it.
+
+        One whose taking back is interrupted is still there for the next call.
+        """
+        while self._going:
+            going = self._going[-1]
+            if going.ended is None:
+                going.fault.give_up()
+            self._going.pop()
 
     def _begin(self, number: int, step: Step) -> None:
         self._watch.rest(step.before)

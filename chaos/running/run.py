@@ -42,6 +42,9 @@ START = 60.0
 """Seconds for a new cluster to come up."""
 REST = 45.0
 """Seconds to come to rest in the end; longer than the longest lease of the loads."""
+HURRY = 1.0
+"""Seconds that the clients have to end, and then the nodes, where the run is interrupted. A client
+may wait ten times as long for a node that a fault keeps silent; what it asked counts as unknown."""
 END = 8.0
 """Seconds that the last look, the stopping and the judges take, as a rule."""
 PROBE_PAUSE = 0.02
@@ -94,9 +97,9 @@ class Run:
             if not self.ended.broken:
                 self._last_look()
         except KeyboardInterrupt:
+            self._hurry()
             self.ended.interrupted = True
-            judging = ", and judging what was seen" if self.ended.loaded else ""
-            self._say(f"interrupted; stopping{judging}")
+            self._say("interrupted; stopping what was started")
         except (ClientDied, CannotInject, LinksFailed) as error:
             raise CannotRun(str(error)) from error
         finally:
@@ -202,15 +205,18 @@ class Run:
     def _stop(self) -> None:
         self._hurry()
         self._live.close()
+        patience = {"patience": HURRY} if self.ended.interrupted else {}
         with contextlib.ExitStack() as steps:  # each is done, whatever the others meet
             steps.callback(self._save)
             for kind in self._prepared:
                 steps.callback(kind.clear, self._site)
-            steps.callback(self._cluster.stop)
-            steps.callback(self._clients.stop)
+            steps.callback(self._cluster.stop, **patience)
+            steps.callback(self._clients.stop, **patience)
+            if self._rounds is not None:
+                steps.callback(self._rounds.give_up)
         # All is stopped: what comes now may be interrupted as any program.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
 
     def _save(self) -> None:
         self._writer.close()

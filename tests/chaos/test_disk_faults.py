@@ -3,6 +3,7 @@ lost."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_a_leader_whose_syncs_stall_does_not_count_itself(site: Site, monkeypatc
         site.wait(lambda: fault.control.hits > 0, "a sync is held up")
         load.more(100)  # by the word of the other two
         fault.stop()
+
+
+def test_a_node_whose_syncs_stall_can_end_when_the_run_gives_up(
+    site: Site, monkeypatch: Patch
+) -> None:
+    fault = of(StalledSync, site, monkeypatch, leader=True)
+    with judged(site) as load:
+        fault.start()
+        site.wait(lambda: fault.control.hits > 0, "a sync is held up")
+        load.more()
+        fault.give_up()
+        began = time.monotonic()
+        site.nodes.stop(fault.node)
+        assert time.monotonic() - began < 8, "it had to be killed"
+        site.nodes.start(fault.node)
 
 
 def test_a_leader_whose_disk_is_full_hands_over(site: Site, monkeypatch: Patch) -> None:

@@ -117,7 +117,9 @@ def test_the_users_own_faults_are_called_by_name(urls: str, tmp_path: Path) -> N
 
 def test_a_run_that_is_interrupted_takes_the_users_fault_back(urls: str, tmp_path: Path) -> None:
     log, script = tmp_path / "log", tmp_path / "inject.sh"
-    script.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    heard = tmp_path / "heard"
+    wait = f"while [ ! -e {heard} ]; do sleep 0.02; done"
+    script.write_text(f'[ $1 = start ] || {wait}\necho "$@" >> {log}\n')
     schedule = tmp_path / "schedule"
     schedule.write_text('{"fault": "power", "before": 0.1, "lasts": 600}\n')
     words = ("--cluster", urls, CONSENT, "--inject", f"sh {script}", "--kinds", "power")
@@ -133,7 +135,10 @@ def test_a_run_that_is_interrupted_takes_the_users_fault_back(urls: str, tmp_pat
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0]
+    assert process.stdout is not None
+    first = next(line for line in process.stdout if "interrupted; stopping" in line)
+    heard.touch()  # it is said before the fault is taken back, which may take its time
+    output = first + process.communicate(timeout=60)[0]
     assert process.returncode == INTERRUPTED, output
     assert log.read_text().splitlines() == ["start power", "stop power"]
 

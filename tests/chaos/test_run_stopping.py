@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def test_a_signal_ends_it_with_a_verdict_and_nothing_left(
     assert running.returncode == main.INTERRUPTED, output
     assert "interrupted" in output
     assert "no violation" in output
+    assert processes_of(tmp_path) == []
+
+
+def test_who_waits_for_a_paused_cluster_is_not_waited_for(tmp_path: Path) -> None:
+    file = '{"fault": "pause-all", "before": 0.1, "lasts": 600}\n'
+    with begun(tmp_path, *scheduled(tmp_path, file)) as process:
+        wait_for(lambda: len(stopped_by(process.pid)) == 3, "the nodes are stopped")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+        assert time.monotonic() - began < 5, "a client waits 6 s for an answer"
+    assert process.returncode == main.INTERRUPTED, output
+    words = ("interrupted; stopping", "all is stopped; judging", "no violation")
+    assert [word for word in words if word in output] == list(words), output
     assert processes_of(tmp_path) == []
 
 

@@ -89,10 +89,9 @@ class _OnFuse(FaultyFault):
         """Detach it."""
         detach(site)
 
-    @property
-    def control(self) -> Control:
-        """What the disk of the node obeys."""
-        return _controls[_folder(self.site)][self.node]
+    def control_at(self, node: str) -> Control:
+        """What the disk of a node obeys."""
+        return _controls[_folder(self.site)][node]
 
     def choose(self, *, leader: float) -> str:
         """Hit one node that lies on the file system, where it may be as asked for."""
@@ -167,8 +166,7 @@ class PowerCut(_OnFuse):
         self.site.nodes.start(*self.nodes)
 
     def _cut(self) -> None:
-        all_controls = _controls[_folder(self.site)]
-        controls = [all_controls[node] for node in self.nodes if is_on(self.site, node)]
+        controls = [self.control_at(node) for node in self.nodes if is_on(self.site, node)]
         until = time.monotonic() + UNDER_WAY
         for control in controls:
             control.stall_syncs(where=JOURNAL)
