@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
 
     An error that nobody foresaw is no broken rule: Python's own exit status for one is 1.
     """
+    # Heard as a Ctrl-C is: what is known is said, and what was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = _parser(argv).parse_args(list(argv))
         return int(options.go(options))

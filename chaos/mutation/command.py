@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chaos.mutation.hunt import Finding, Hunt, Play
 
 USAGE = 64
+INTERRUPTED = 130
 
 
 def register(
@@ -28,7 +29,7 @@ def register(
         "mutate",
         help="put faults into the product's code, one at a time, and see each of them caught",
         description="Deliberate faults in the product's code: each has to be caught by a judge.",
-        epilog="exit status: 0 all were caught, 1 one was not, 64 usage, 130 Ctrl-C",
+        epilog="exit status: 0 all were caught, 1 one was not, 64 usage, 130 Ctrl-C or SIGTERM",
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutations")
     parser.add_argument("--list", action="store_true", help="say which there are")
@@ -68,9 +69,20 @@ def _refuse(sentence: str) -> int:
 def _hunt(hunt: Hunt, page: Path | None) -> int:
     from chaos.mutation import table
 
-    findings = hunt.go(_tell)
+    told: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        told.append(finding)
+        _tell(finding)
+
+    try:
+        findings = hunt.go(tell)
+        wrong = hunt.control(findings)
+    except KeyboardInterrupt:
+        caught = sum(finding.seed is not None for finding in told)
+        _say(f"interrupted: {caught} mutations were caught, {len(told) - caught} were not, so far")
+        return INTERRUPTED if caught == len(told) else 1
     missed = [finding for finding in findings if finding.seed is None]
-    wrong = hunt.control(findings)
     for attempt, broken in wrong:
         name, seed = attempt.name, attempt.seed
         _say(f"NOT MUTATED, and yet: {broken.judge}: {broken.text} (seed {seed}, as for {name})")

@@ -8,13 +8,11 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from chaos import history
@@ -54,7 +52,7 @@ def register(commands: Any) -> None:
         "run",
         help="hurt the nodes of a real cluster under load, and judge what was seen",
         epilog="exit status: 0 no rule was broken, 1 one was, 64 usage, 65 unreadable,"
-        " 69 it could not run, 130 interrupted",
+        " 69 it could not run, 130 Ctrl-C or SIGTERM",
     )
     run.add_argument("--minutes", type=_above(0.0), help="how long faults begin; all kinds once")
     run.add_argument("--rounds", type=_from(1), help="faults (default: each kind once)")
@@ -125,8 +123,6 @@ def go(options: argparse.Namespace) -> int:
         settings = _settings(options)
     except ValueError as error:
         return _failed(str(error), USAGE)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     return _Once(options, settings).go()
 
 
@@ -306,10 +302,6 @@ def _above(lowest: float) -> Callable[[str], float]:
         return number
 
     return convert
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:

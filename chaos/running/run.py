@@ -48,6 +48,7 @@ may wait ten times as long for a node that a fault keeps silent; what it asked c
 END = 8.0
 """Seconds that the last look, the stopping and the judges take, as a rule."""
 PROBE_PAUSE = 0.02
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Run:
@@ -64,7 +65,7 @@ class Run:
         self._file = settings.folder / "nemesis.jsonl"
         self._writer = Writer(self._file, self._header)
         self._watch = Watch(self._clients, cluster.ended, settings.patience)
-        self._watch.looks.append(self._show)
+        self._watch.looks += [self._show, self._obey]
         scratch = settings.folder / "faults"
         scratch.mkdir(exist_ok=True)
         self._site = Site(
@@ -74,6 +75,7 @@ class Run:
         self._began = self._round_began = time.monotonic()
         self._longest = 0.0
         self._begun: list[Step] = []
+        self._asked_to_end = False
         self.ended = Ended()
 
     def _words(self) -> dict[str, object]:
@@ -90,6 +92,7 @@ class Run:
     def go(self) -> Ended:
         """Run it to its end and save the history; raises CannotRun."""
         try:
+            self._listen()
             self._start()
             self.ended.loaded = True
             self._hurt()
@@ -105,6 +108,24 @@ class Run:
         finally:
             self._stop()
         return self.ended
+
+    def _listen(self) -> None:
+        """Let Ctrl-C and SIGTERM interrupt the run, and lose none.
+
+        What a handler raises is lost where it falls into a hook that Python calls around a fork,
+        and a run forks often; so it is remembered, and raised again at the next look.
+        """
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._asked_to_end = True
+            raise KeyboardInterrupt
+
+        for number in SIGNALS:
+            signal.signal(number, interrupt)
+
+    def _obey(self) -> None:
+        if self._asked_to_end:
+            raise KeyboardInterrupt
 
     def _start(self) -> None:
         self._say(f"starting {self._cluster.shown}" if self._cluster.fresh else self._cluster.shown)
@@ -215,7 +236,7 @@ class Run:
             if self._rounds is not None:
                 steps.callback(self._rounds.give_up)
         # All is stopped: what comes now may be interrupted as any program.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, signal.default_int_handler)
 
     def _save(self) -> None:
@@ -237,7 +258,7 @@ class Run:
             self._cluster.kill_now()
             self._clients.kill_now()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, kill_all)
 
 

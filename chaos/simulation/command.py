@@ -44,7 +44,8 @@ def register(
         "simulate",
         help="play whole clusters in virtual time; a seed is always the same run",
         description="Whole clusters of the product in virtual time. One seed decides everything.",
-        epilog="exit status: 0 no rule was broken, 1 one was, 64 usage, 65 unreadable, 130 Ctrl-C",
+        epilog="exit status: 0 no rule was broken, 1 one was, 64 usage, 65 unreadable,"
+        " 130 Ctrl-C or SIGTERM",
     )
     parser.add_argument("--seeds", metavar="RANGE", help="7, 1..200, or 1..10,17,30..40")
     parser.add_argument(
@@ -172,17 +173,19 @@ def _simulate(
                 _say(line)
         progress.tick(so_far)
 
-    code = 0
+    interrupted = False
     try:
         Campaign(jobs, min(options.jobs, len(jobs)), options.results, play).go(told, summary)
     except KeyboardInterrupt:
         progress.clear()
         _say(f"interrupted after {summary.runs} of {len(jobs)} runs")
-        code = INTERRUPTED
+        interrupted = True
     progress.clear()
     for line in summary.lines(progress.wall):
         _say(line)
-    return code or int(summary.bad > 0)
+    if summary.bad:
+        return 1
+    return INTERRUPTED if interrupted else 0
 
 
 def _steps(file: Path | None) -> tuple[Step, ...] | None:

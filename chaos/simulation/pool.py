@@ -161,6 +161,8 @@ class Pool(Generic[T, R]):
         worker.process.close()
 
     def _end(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()  # all, before any is waited for: that may be interrupted again
         for worker in list(self._workers):
             self._dismiss(worker)
 
@@ -175,7 +177,8 @@ def _ending(code: int | None) -> str:
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], bound: float, path: list[str]) -> None:
     """A worker: tasks in, results out, until nobody listens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who gives the tasks
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # sent to all of a group: for who gives the tasks
     sys.path[:] = path
     logging.disable(logging.CRITICAL)
     sys.unraisablehook = lambda _: (

@@ -33,9 +33,10 @@ def scheduled(folder: Path, text: str = KILLED) -> tuple[str, str]:
     return "--schedule", str(file)
 
 
-def command(folder: Path, *more: str) -> list[str]:
+def command(folder: Path, *more: str, first: str = "") -> list[str]:
+    """What runs it; `first`: code that the runner executes before."""
     words = ("--data", str(folder / "cluster"), "--seed", "5", *SHORT, *more)
-    code = "import sys; from chaos.main import main; sys.exit(main(sys.argv[1:]))"
+    code = f"{first}\nimport sys; from chaos.main import main; sys.exit(main(sys.argv[1:]))"
     return [sys.executable, "-c", code, "run", *words]
 
 
@@ -53,10 +54,10 @@ def run(folder: Path, *more: str, fault: str = "") -> subprocess.CompletedProces
 
 
 @contextmanager
-def begun(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+def begun(folder: Path, *more: str, first: str = "") -> Iterator[subprocess.Popen[str]]:
     """A run that goes on, and says what it says into a pipe; killed in the end."""
     process = subprocess.Popen(
-        command(folder, *more),
+        command(folder, *more, first=first),
         cwd=ROOT,
         env={**os.environ, PROGRAM: FAKE},
         stdout=subprocess.PIPE,

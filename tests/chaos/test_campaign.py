@@ -1,22 +1,17 @@
 """Seeds spread over processes: none is lost without a word, none is played twice."""
 
-import argparse
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from chaos.history import Unreadable
-from chaos.simulation import command, pool
+from chaos.simulation import pool
 from chaos.simulation.campaign import Campaign, Job, Run, Summary, describe, profile_of
 from chaos.simulation.outcome import Outcome
 from chaos.simulation.pool import Lost, Pool
-from chaos.simulation.profiles import PROFILES, Profile, replace
+from chaos.simulation.profiles import PROFILES, replace
 from chaos.simulation.seeds import BadSeeds, parse
 from tests.chaos import fake_simulation as fake
 
@@ -170,9 +165,6 @@ def test_what_is_left_early_leaves_no_process() -> None:
         os.kill(process, 0)
 
 
-# Results.
-
-
 def test_a_campaign_goes_on_where_it_was_left(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     played([1, 2, fake.BROKEN], file)
@@ -249,123 +241,11 @@ def test_what_is_no_file_is_refused() -> None:
         played([1], Path("/dev/null"))
 
 
-# The command.
-
-
-Stories = list[tuple[int, str, Path]]
-
-
-def run(*arguments: str, stories: Stories | None = None) -> int:
-    """The exit code of `simulate` with these arguments, over fake runs; stories are noted."""
-
-    def explain(seed: int, profile: Profile, out: Path, say: command.Say) -> int:
-        assert stories is not None
-        stories.append((seed, profile.name, out))
-        return 0
-
-    parser = argparse.ArgumentParser()
-    command.register(parser.add_subparsers(required=True), explain, fake.play)
-    options = parser.parse_args(["simulate", *arguments])
-    return int(options.go(options))
-
-
-def test_good_seeds_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seeds", "1..8", "--jobs", "2") == 0
-    out = capsys.readouterr().out
-    assert "8 runs" in out
-    assert "trace 0000" not in out
-
-
-def test_a_violation_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    kind = ("--profile", "three", "--seconds", "5", "--clients", "2", "--workloads", "locks,rings")
-    assert run("--seeds", "12..13", "--jobs", "1", *kind) == 1
-    out = capsys.readouterr().out
-    assert "seed 13 (three), at 3.250 s: leases: a lease ended early" in out
-    assert f"simulate --seeds 13..13 {' '.join(kind)}\n" in out
-    assert f"simulate --explain 13 {' '.join(kind)}\n" in out
-
-
-def test_a_single_seed_shows_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seeds", "7", "--profile", "both", "--jobs", "1") == 0
-    out = capsys.readouterr().out
-    assert "seed 7 (three): trace 00000007" in out
-    assert "seed 7 (five): trace 00000007" in out
-    run("--seeds", "20..25", "--trace", "--jobs", "1")
-    assert "trace 00000019" in capsys.readouterr().out
-
-
 def test_of_two_hundred_seeds_fifty_have_five_members() -> None:
     names = [name for seed in parse("1..200") for name in profile_of(seed, "mixed")]
     assert (names.count("three"), names.count("five")) == (150, 50)
     assert profile_of(3, "both") == ("three", "five")
     assert profile_of(3, "five") == ("five",)
-
-
-def test_a_story_is_handed_on(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    stories: Stories = []
-    assert run("--explain", "17", "--out", str(page), stories=stories) == 0
-    assert run("--explain", "16", stories=stories) == 0
-    assert stories == [(17, "three", page), (16, "five", Path("seed-16.html"))]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--seeds", "1..x"), "character 4: 'x' is no digit"),
-        ((), "give either --seeds RANGE or --explain SEED"),
-        (("--seeds", "1", "--explain", "1"), "give either"),
-        (("--explain", "1..2"), "one seed"),
-        (("--explain", "1", "--profile", "both"), "one run"),
-        (("--seeds", "1", "--jobs", "0"), "below 1"),
-        (("--seeds", "1", "--seconds", "0"), "not between"),
-        (("--seeds", "1", "--seconds", "nan"), "not between"),
-        (("--seeds", "1", "--out", "page.html"), "--out goes with --explain"),
-        (("--seeds", "1", "--clients", "0"), "not between"),
-        (("--seeds", "1", "--workloads", "locks,sleep"), "sleep"),
-    ],
-)
-def test_what_cannot_be_is_refused_with_64(
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    says: str,
-) -> None:
-    assert run(*arguments) == 64
-    assert says in capsys.readouterr().err
-
-
-INTERRUPTED = """
-import sys
-sys.path.insert(0, ".")
-from tests.chaos import fake_simulation as fake, test_campaign as here
-if __name__ == "__main__":
-    arguments = ["--seeds", "1..12,17", "--profile", "three", "--jobs", "1", "--trace"]
-    sys.exit(here.run(*arguments))
-"""
-
-
-def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
-    script = tmp_path / "interrupted.py"
-    script.write_text(INTERRUPTED)
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "."},
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    shown = ""
-    limit = time.monotonic() + 60
-    while "seed 12 " not in shown and time.monotonic() < limit:
-        shown += process.stdout.readline()
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "interrupted after 12 of 13 runs" in out
-    assert "12 runs" in out
-    assert "Traceback" not in err
 
 
 def test_an_outcome_travels_and_stays_the_same() -> None:

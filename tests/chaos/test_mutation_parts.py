@@ -241,6 +241,31 @@ def test_a_mutation_that_nobody_catches_ends_with_1(
     assert [row.name for row in table.read(page)] == ["first"]
 
 
+@pytest.mark.parametrize(
+    ("names", "code", "says"),
+    [
+        (("first", "third"), 130, "interrupted: 1 mutations were caught, 0 were not, so far"),
+        (("never", "third"), 1, "interrupted: 0 mutations were caught, 1 were not, so far"),
+    ],
+)
+def test_who_is_interrupted_says_what_was_caught_so_far(
+    names: tuple[str, ...],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(finding: Finding) -> None:
+        raise KeyboardInterrupt
+
+    withins = {"first": 1, "never": 1, "third": 5}
+    chosen = {name: mutation(name, withins[name]) for name in names}
+    monkeypatch.setattr("chaos.mutation.catalogue.MUTATIONS", chosen)
+    monkeypatch.setattr(command, "_tell", interrupted)
+    assert run("--jobs", "1") == code
+    assert says in capsys.readouterr().out
+
+
 def test_one_of_them_here_and_now() -> None:
     attempt = Try("two-holders", 1)
     outcome = play(attempt)

@@ -44,6 +44,23 @@ def test_a_signal_ends_it_with_a_verdict_and_nothing_left(
     assert processes_of(tmp_path) == []
 
 
+def test_a_signal_in_the_midst_of_a_fork_is_not_lost(tmp_path: Path) -> None:
+    hook = """
+import os, signal
+sent = []
+def interrupt():
+    if not sent:
+        sent.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
+os.register_at_fork(after_in_parent=interrupt)
+"""
+    with begun(tmp_path, *KILLS, "--rounds", "1", first=hook) as process:
+        output = process.communicate(timeout=60)[0]
+    assert "Exception ignored" in output, "Python passes over what is raised in such a hook"
+    assert process.returncode == main.INTERRUPTED, output
+    assert processes_of(tmp_path) == []
+
+
 def test_who_waits_for_a_paused_cluster_is_not_waited_for(tmp_path: Path) -> None:
     file = '{"fault": "pause-all", "before": 0.1, "lasts": 600}\n'
     with begun(tmp_path, *scheduled(tmp_path, file)) as process:
