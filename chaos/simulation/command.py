@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 USAGE = 64
 INTERRUPTED = 130
 Say = Callable[[str], None]
+NOT_TOLD = {
+    "results": "a story plays runs that differ from their seed, and keeps none; leave it out",
+    "jobs": "a story plays one run after the other, in one process; leave it out",
+    "trace": "for the trace hash of one seed give --seeds SEED",
+    "schedule": "a story is told of the seed's own faults; for those of a file give --seeds SEED",
+}
+"""Options that mean nothing to a story, and what to do instead."""
 
 
 class Explain(Protocol):
@@ -54,7 +61,7 @@ def register(
         default="mixed",
         help="three or five nodes, both for each seed, or (mixed) five for each fourth seed",
     )
-    parser.add_argument("--jobs", type=int, default=cores(), help="processes (default %(default)s)")
+    parser.add_argument("--jobs", type=int, help=f"processes (default {cores()})")
     parser.add_argument(
         "--results", type=Path, help="keep each run there, and play none again that it holds"
     )
@@ -90,14 +97,17 @@ def _go(options: argparse.Namespace, explain: Explain, play: Play) -> int:
 def _problem(options: argparse.Namespace) -> str | None:
     if (options.seeds is None) == (options.explain is None):
         return "give either --seeds RANGE or --explain SEED"
-    if options.jobs < 1:
+    if options.explain is not None:
+        for name, instead in NOT_TOLD.items():
+            value = getattr(options, name)
+            if value is not None and value is not False:
+                return f"--{name} goes with --seeds, not with --explain: {instead}"
+    if options.jobs is not None and options.jobs < 1:
         return f"--jobs {options.jobs} is below 1"
     if options.seconds is not None and not 0 < options.seconds <= 3600:
         return f"--seconds {options.seconds:g} is not between 0 and 3600"
     if options.clients is not None and not 1 <= options.clients <= 1000:
         return f"--clients {options.clients} is not between 1 and 1000"
-    if options.schedule is not None and options.explain is not None:
-        return "--schedule is for --seeds; a story is told of the seed's own faults"
     if options.out is not None and options.explain is None:
         return "--out goes with --explain"
     return None
@@ -175,7 +185,8 @@ def _simulate(
 
     interrupted = False
     try:
-        Campaign(jobs, min(options.jobs, len(jobs)), options.results, play).go(told, summary)
+        processes = min(options.jobs or cores(), len(jobs))
+        Campaign(jobs, processes, options.results, play).go(told, summary)
     except KeyboardInterrupt:
         progress.clear()
         _say(f"interrupted after {summary.runs} of {len(jobs)} runs")
