@@ -11,6 +11,7 @@ from typing import Any
 from chaos import checkers, history
 from chaos.checkers import Judge, Verdict
 from chaos.history import History, Invoke, Operation, Result, Unreadable
+from chaos.inputs import reading
 from chaos.report import report
 
 STRANGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -40,7 +41,8 @@ def verdict(found: History, files: Sequence[Path]) -> Verdict:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    found = history.load(*options.file)
+    with reading(*options.file):
+        found = history.load(*options.file)
     said = verdict(found, options.file)
     if options.report is not None:
         from chaos.report import page

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos.history import Unreadable
+from chaos.inputs import CannotRead
 
 if TYPE_CHECKING:
     from chaos.simulation.profiles import Profile
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         options = _parser(argv).parse_args(list(argv))
         return int(options.go(options))
-    except Unreadable as error:
+    except (Unreadable, CannotRead) as error:
         return _failed(str(error), UNREADABLE)
     except KeyboardInterrupt:
         return _failed("interrupted", INTERRUPTED)

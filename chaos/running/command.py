@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import history
+from chaos.inputs import reading
 from chaos.judging import verdict
 from chaos.nemesis import schedule, wires
 from chaos.nemesis.fault import Fault
@@ -192,7 +193,7 @@ def _total(settings: Settings) -> float | None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """What the options ask for. Raises ValueError, Unreadable, OSError."""
+    """What the options ask for. Raises ValueError, Unreadable, CannotRead, OSError."""
     addresses = _foreign(options)
     seed = secrets.randbelow(1 << 31) if options.seed is None else options.seed
     workloads = tuple(options.workloads.split(","))
@@ -200,7 +201,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         workload(name)
     kinds = _kinds(options, bool(addresses))
     if options.schedule is not None:
-        steps: Iterable[Step] = schedule.read(options.schedule, kinds)
+        with reading(options.schedule):
+            steps: Iterable[Step] = schedule.read(options.schedule, kinds)
         kinds = {step.fault: kinds[step.fault] for step in steps}
         turn = len(list(steps))
     else:

@@ -152,8 +152,9 @@ class Campaign:
     def go(self, told: Callable[[Run, Summary], None], summary: Summary) -> None:
         """Play them all; `told` hears of each run as it ends, and what there is so far.
 
-        Raises OSError and Unreadable where the results cannot be read or kept; KeyboardInterrupt
-        passes through, with all processes ended and the summary as far as it came.
+        Raises CannotRead and Unreadable where the results cannot be read, OSError where they cannot
+        be kept; KeyboardInterrupt passes through, with all processes ended and the summary as far
+        as it came.
         """
         results = Results(self.results)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chaos import workloads
+from chaos.inputs import reading
 from chaos.simulation.outcome import Outcome, Step
 from chaos.simulation.pool import cores
 from chaos.simulation.profiles import PROFILES, Profile, replace
@@ -78,7 +79,7 @@ def register(
 
 
 def _go(options: argparse.Namespace, explain: Explain, play: Play) -> int:
-    """Raises OSError and Unreadable, and passes KeyboardInterrupt on where nothing is known."""
+    """Raises OSError, Unreadable, CannotRead, and KeyboardInterrupt where nothing is known yet."""
     problem = _problem(options)
     if problem is not None:
         return _refuse(problem)
@@ -204,7 +205,8 @@ def _steps(file: Path | None) -> tuple[Step, ...] | None:
         return None
     from chaos.simulation import schedule
 
-    return tuple(schedule.read(file))
+    with reading(file):
+        return schedule.read(file)
 
 
 def _trace(run: Run) -> str:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 import raftcoord
 from chaos.history import Unreadable
+from chaos.inputs import reading
 from chaos.simulation.outcome import Outcome, Step
 from chaos.simulation.profiles import Profile, replace
 
@@ -55,7 +56,7 @@ def kind_hash(profile: Profile, steps: Sequence[Step] | None) -> str:
 class Results:
     """A results file, read and appended to; without a path it holds nothing.
 
-    Raises OSError, and Unreadable with the line that is no result.
+    Raises CannotRead, and Unreadable with the line that is no result.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -63,14 +64,18 @@ class Results:
         self._known: dict[tuple[str, int], Outcome] = {}
         self._fd: int | None = None
         if file is not None:
-            self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            try:
-                if not stat.S_ISREG(os.fstat(self._fd).st_mode):
-                    raise Unreadable(str(file), 1, "this is no regular file")
-                self._read(file, self._fd)
-            except BaseException:
-                self.close()
-                raise
+            with reading(file):
+                self._open(file)
+
+    def _open(self, file: Path) -> None:
+        self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                raise Unreadable(str(file), 1, "this is no regular file")
+            self._read(file, self._fd)
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self, file: Path, fd: int) -> None:
         decoder = msgspec.json.Decoder(Saved)

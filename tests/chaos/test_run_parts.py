@@ -137,11 +137,6 @@ def test_a_line_that_a_killed_client_did_not_finish_is_cut(tmp_path: Path) -> No
     assert file.read_bytes() == b""
 
 
-def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["judge", "/nowhere/history"]) == main.UNAVAILABLE
-    assert "/nowhere/history" in capsys.readouterr().err
-
-
 def test_a_bad_history_is_judged_bad(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = {"name": "L", "owner": "a", "ttl": 10.0}
     file = write(
