@@ -115,7 +115,7 @@ class Recording(Observer):
         words = f"the log loses entry {index} and all behind it"
         self._mark(time, member, "cut", f"cut {index}", words)
 
-    def reset(self, time: float, member: str, index: int, term: int, *, kept: bool) -> None:
+    def reset(self, time: float, member: str, index: int, term: int, kept: bool) -> None:
         rest = "what follows stays" if kept else "nothing follows"
         words = f"a snapshot: the log begins behind entry {index} of term {term}; {rest}"
         self._mark(time, member, "reset", f"snapshot {index}", words)

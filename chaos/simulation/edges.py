@@ -41,7 +41,6 @@ class SimEdges:
         self.sync = sync
         self.rate = rate
         self._loop = loop
-        self._time = loop.time
         self._rng = rng
         self._stopped = stopped
         self._since = loop.time()
@@ -53,7 +52,7 @@ class SimEdges:
 
     def monotonic(self) -> float:
         """Virtual seconds at this host's rate."""
-        return self._shown + (self._time() - self._since) * self.rate
+        return self._shown + (self._loop.now - self._since) * self.rate
 
     def run_clock_at(self, rate: float) -> None:
         """From now on the monotonic clock shows `rate` seconds in a second.

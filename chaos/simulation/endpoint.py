@@ -37,9 +37,7 @@ class Wire(Protocol):
     def carry_reset(self, source: "Endpoint") -> None:
         """Bring a reset to the other end; it may overtake data."""
 
-    def delivered(
-        self, endpoint: "Endpoint", data: bytes | bytearray | memoryview, sent: float
-    ) -> None:
+    def delivered(self, endpoint: "Endpoint", data: bytes, sent: float) -> None:
         """A protocol was given these bytes, the first of which left at `sent`."""
 
     def closed(self, endpoint: "Endpoint") -> None:
@@ -78,6 +76,7 @@ class Endpoint(asyncio.Transport):
         self._loop = loop
         self._wire = wire
         self._protocol: AnyProtocol | None = None
+        self._fills_buffers = False
         # Kernel: bytes that came, bytes of ours between here and the peer's process.
         self._arrived = bytearray()
         self._came, self._taken = 0, 0
@@ -137,7 +136,7 @@ class Endpoint(asyncio.Transport):
 
     def _push(self, data: bytes) -> None:
         self._on_the_way += len(data)
-        now = self._loop.time()
+        now = self._loop.now
         if self.leaving is not None and self.left_at == now:
             self.leaving.append(data)
             return
@@ -148,7 +147,7 @@ class Endpoint(asyncio.Transport):
 
     def begin(self, protocol: AnyProtocol) -> None:
         """Give the socket its protocol: connection_made is its first callback."""
-        self._protocol = protocol
+        self.set_protocol(protocol)
         self._loop.on_host(self.context, self._begin)
 
     def _begin(self) -> None:
@@ -173,7 +172,8 @@ class Endpoint(asyncio.Transport):
         except BaseException as error:
             self._lose(error if isinstance(error, Exception) else None)
             raise
-        self._wake_reader()
+        if self._arrived or self._ended or self._broken is not None:
+            self._wake_reader()
 
     def _read_once(self) -> None:
         protocol = self._protocol
@@ -186,20 +186,22 @@ class Endpoint(asyncio.Transport):
                 if not protocol.eof_received():
                     self.close()
             return
-        if isinstance(protocol, asyncio.BufferedProtocol):
-            buffer = memoryview(cast(bytearray, protocol.get_buffer(-1)))
-            count = min(len(buffer), len(self._arrived))
+        if self._fills_buffers:
+            reader: Any = protocol
+            buffer = memoryview(reader.get_buffer(-1))
+            data = bytes(self._arrived[: len(buffer)])
+            count = len(data)
             if count == 0:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            buffer[:count] = self._arrived[:count]
-            self._wire.delivered(self, buffer[:count], self._sent[0][1])
+            buffer[:count] = data
+            self._wire.delivered(self, data, self._sent[0][1])
             self._consume(count)
-            protocol.buffer_updated(count)
+            reader.buffer_updated(count)
         elif protocol is not None:
             data = bytes(self._arrived[:_READ])
             self._wire.delivered(self, data, self._sent[0][1])
             self._consume(len(data))
-            protocol.data_received(data)
+            cast(asyncio.Protocol, protocol).data_received(data)
 
     def _consume(self, count: int) -> None:
         del self._arrived[:count]
@@ -295,6 +297,7 @@ class Endpoint(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = cast(AnyProtocol, protocol)
+        self._fills_buffers = isinstance(protocol, asyncio.BufferedProtocol)
 
     def close(self) -> None:
         if self._closing:

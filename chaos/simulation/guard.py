@@ -40,10 +40,10 @@ def _guarded(
     fail: Callable[[Violation], None],
     bug: Callable[[BaseException], None],
 ) -> Callable[..., None]:
-    def guarded(*arguments: Any, **named: Any) -> None:
+    def guarded(*arguments: Any) -> None:
         for tell in methods:
             try:
-                tell(*arguments, **named)
+                tell(*arguments)
             except Violation as violation:
                 fail(violation)
             except Exception as error:  # noqa: BLE001 - it is raised where the run ends

@@ -37,6 +37,7 @@ class Scheduler(Protocol):
     """The loop, as the network sees it."""
 
     rng: Random
+    now: float
 
     def time(self) -> float:
         """Virtual seconds."""

@@ -202,7 +202,7 @@ class Lives:
     # What is seen from outside.
 
     def _delivered(self, source: str, target: str, sent: float, data: bytes) -> None:
-        self.observers.delivered(self.loop.time(), source, target, sent, data)
+        self.observers.delivered(self.loop.now, source, target, sent, data)
 
     def _watch_disk(self, member: Member) -> None:
         tell, time, name = self.observers.wrote, self.loop.time, member.name

@@ -137,7 +137,7 @@ class VirtualLoop(Timeline):
         self, condition: Callable[[], bool], limit: float, *, check: bool = True
     ) -> bool:
         """Run until the condition holds, at most `limit` seconds; whether it holds."""
-        return condition() or self._run(self._now + limit, condition, check)
+        return condition() or self._run(self.now + limit, condition, check)
 
     def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
         """Run until the future is done; its result. For asyncio's Runner."""
@@ -204,7 +204,7 @@ class VirtualLoop(Timeline):
         if not isinstance(error, BaseException):
             error = RuntimeError(message)
         text = "".join(traceback.format_exception(error))
-        raised = CallbackError(self._now, host.name, message, error, text)
+        raised = CallbackError(self.now, host.name, message, error, text)
         self.errors.append(raised)
         if self.on_error is not None:
             self.on_error(raised)

@@ -87,8 +87,8 @@ class Network(Links):
     connections across it are given up.
 
     Attributes:
-        trace: a CRC-32 of all that was delivered, when and to whom.
         watch: told of each delivery.
+        trace: where nobody watches, a CRC-32 of all that was delivered, when and to whom.
         recordings: port → the first bytes that somebody sent there on a connection.
     """
 
@@ -157,16 +157,14 @@ class Network(Links):
             self.recordings[source.get_extra_info("peername")[1]] = bytes(tape)
             source.tape = None
 
-    def delivered(
-        self, endpoint: Endpoint, data: bytes | bytearray | memoryview, sent: float
-    ) -> None:
-        """Take it down in the trace, and tell who watches."""
+    def delivered(self, endpoint: Endpoint, data: bytes, sent: float) -> None:
+        """Tell who watches, or take it down in the trace."""
         host = endpoint.host.name
-        self.trace = zlib.crc32(
-            data, zlib.crc32(_MOMENT(self._loop.time(), host.encode()), self.trace)
-        )
         if self.watch is not None:
-            self.watch(endpoint.peer.host.name, host, sent, bytes(data))
+            self.watch(endpoint.peer.host.name, host, sent, data)
+            return
+        moment = _MOMENT(self._loop.now, host.encode())
+        self.trace = zlib.crc32(data, zlib.crc32(moment, self.trace))
 
     def closed(self, endpoint: Endpoint) -> None:
         """Forget a connection both of whose ends are closed."""

@@ -55,7 +55,7 @@ class Observer:
     def cut(self, time: float, member: str, index: int) -> None:
         """A member's log lost this entry and all behind it."""
 
-    def reset(self, time: float, member: str, index: int, term: int, *, kept: bool) -> None:
+    def reset(self, time: float, member: str, index: int, term: int, kept: bool) -> None:
         """A member's log begins behind this entry, by a snapshot; `kept`: what matched stays."""
 
     def applied(

@@ -12,7 +12,7 @@ from chaos.simulation.outcome import Broken, Outcome, Step
 from chaos.simulation.profiles import Profile
 from chaos.simulation.schedule import Trouble, draw
 from chaos.simulation.settling import settle
-from chaos.simulation.stillness import stillness
+from chaos.simulation.stillness import no_collections, stillness
 from chaos.simulation.trace import Trace
 from chaos.simulation.violation import Violation
 from chaos.simulation.world import World
@@ -40,6 +40,17 @@ def simulate(
         What it came to; a violation is in it. What else is raised is a fault of the simulation.
     """
     schedule = tuple(draw(seed, profile) if steps is None else steps)
+    with no_collections():
+        return _simulate(seed, profile, schedule, observers, until)
+
+
+def _simulate(
+    seed: int,
+    profile: Profile,
+    schedule: tuple[Step, ...],
+    observers: Sequence[Observer],
+    until: float | None,
+) -> Outcome:
     http = profile.http_every > 0 and seed % profile.http_every == 0
     trace, started = Trace(), time.monotonic()
     world = World(seed, profile=profile, observers=(trace, *observers, *all_judges()), http=http)

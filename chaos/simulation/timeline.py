@@ -92,13 +92,14 @@ class HostTimer(asyncio.TimerHandle):
 
 
 class Timeline(BareLoop):
-    """Ready callbacks, timers and the running of them. `steps`: callbacks so far."""
+    """Ready callbacks, timers and the running of them. `steps`: callbacks so far. `now`: what
+    `time` says."""
 
     def __init__(self, seed: int, start: float) -> None:
         self.rng = Random(seed)
         self._tie = self.rng.random
         self.steps = 0
-        self._now = start
+        self.now = start
         self._ready: deque[HostHandle | HostTimer] = deque()
         self._timers: list[tuple[float, float, int, HostTimer]] = []
         self._cancelled = 0
@@ -127,7 +128,7 @@ class Timeline(BareLoop):
 
     def time(self) -> float:
         """Virtual seconds, the same for all hosts."""
-        return self._now
+        return self.now
 
     def call_soon(
         self,
@@ -163,7 +164,7 @@ class Timeline(BareLoop):
         else:
             current = context.get(CURRENT)
         host = current or self._outside
-        return self._add_timer(self._now + delay * host.pace, callback, args, context, host)
+        return self._add_timer(self.now + delay * host.pace, callback, args, context, host)
 
     def call_at(
         self,
@@ -243,7 +244,7 @@ class Timeline(BareLoop):
                 return not self._stopping
             if ready:
                 if here > STANDSTILL:
-                    raise RuntimeError(f"time stands still at {self._now}: {ready[0]!r}")
+                    raise RuntimeError(f"time stands still at {self.now}: {ready[0]!r}")
                 continue
             here = 0
             if not self._advance(until):
@@ -257,10 +258,10 @@ class Timeline(BareLoop):
             _pop(timers)
         if not timers or timers[0][0] > until:
             if until != float("inf"):
-                self._now = max(self._now, until)
+                self.now = max(self.now, until)
             return False
         when = timers[0][0]
-        self._now = max(self._now, when)
+        self.now = max(self.now, when)
         ready = self._ready
         while timers and timers[0][0] <= when:
             timer = _pop(timers)[3]

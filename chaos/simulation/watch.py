@@ -142,7 +142,7 @@ class Watch:
             self._look()
             reset(index, term, keep_suffix)
             kept = journal[-1][1] > index
-            tell.reset(time(), member, index, term, kept=kept)
+            tell.reset(time(), member, index, term, kept)
 
         wrap(journal, "add", add_told)
         wrap(journal, "deleteEntriesFrom", cut_told)

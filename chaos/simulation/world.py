@@ -22,6 +22,8 @@ from raftcoord.consensus.membership import Configuration
 from raftcoord.consensus.node import Node
 from raftcoord.consensus.proposals import Outcome
 
+GLANCE = 0.01
+"""Virtual seconds between two looks at a condition that is waited for."""
 LOOK = 0.5
 """Virtual seconds between two looks at everything."""
 AGAIN = 1.0
@@ -151,10 +153,9 @@ class World(Lives):
 
     def until(self, condition: Callable[[], bool], limit: float, what: str) -> None:
         """Wait, in virtual time; raises the first violation, also where it never comes."""
-        self.loop.run_until_condition(
-            lambda: self.violation is not None or condition(), limit, check=False
-        )
-        self.raise_violation()
+        end = self.loop.time() + limit
+        while not condition() and self.loop.time() < end:
+            self.run(min(GLANCE, end - self.loop.time()))
         if not condition():
             text = f"{what}: not within {limit:g} virtual seconds; {self.picture()}"
             raise Violation("liveness", text)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from raftcoord.consensus.frames import BadFrame, FrameReader, FrameWriter
 from raftcoord.consensus.handshake import BOUND, Handshake, Refused
-from raftcoord.consensus.peers import PeerNode
+from raftcoord.consensus.peers import peer_node
 
 # Seconds after which a silent connection is probed, between probes, and after which one whose
 # other side acknowledges nothing is given up; Raft's own time-outs notice much earlier.
@@ -65,7 +65,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         self.order = 0
         self.linked_order = 0
         self.linked_at = 0.0
-        self.node = PeerNode(called)
+        self.node = peer_node(called)
         self.writer = FrameWriter()
         self.unsent = 0
         self.bytes_in = 0
@@ -171,7 +171,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         if handshake.peer is not None:
             peer = handshake.peer
             self.id, self.incarnation, self.boot = peer.node, peer.incarnation, peer.boot
-            self.node = PeerNode(peer.node)
+            self.node = peer_node(peer.node)
             if not self._owner.admits(self):
                 self._refuse("duplicate")
                 return

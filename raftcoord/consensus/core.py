@@ -25,7 +25,7 @@ from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.elections import LogEnd
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import ConfigurationHistory, decode_configuration
-from raftcoord.consensus.peers import PeerAddress, PeerNode
+from raftcoord.consensus.peers import PeerAddress, PeerNode, peer_node
 from raftcoord.consensus.replication import Entry
 from raftcoord.consensus.snapshots import Snapshots
 
@@ -174,7 +174,7 @@ class Core(SyncObj):
             connectionTimeout=max(3.5, settings.election_max),
             pollerType="select",  # the only one that opens no descriptor; it is never polled
         )
-        super().__init__(PeerNode(me), [], conf, transport=transport)
+        super().__init__(peer_node(me), [], conf, transport=transport)
         # The constructor worked on an empty log in memory; here the durable one takes its place.
         self.log = journal
         self.term, self.voted_for = journal.getCurrentTerm(), journal.getVotedForNodeId()
@@ -299,7 +299,7 @@ class Core(SyncObj):
         members = self.history.current.members
         self._peers = None
         self.voters = self.history.current.voters
-        wanted = {PeerNode(name): member for name, member in members.items() if name != self.me}
+        wanted = {peer_node(name): member for name, member in members.items() if name != self.me}
         for node in sorted(self.others - wanted.keys(), key=lambda node: node.id):
             self.others.discard(node)
             self.next_index.pop(node, None)

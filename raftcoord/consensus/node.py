@@ -27,7 +27,7 @@ from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.folders import make_folder
 from raftcoord.consensus.journal import Journal
 from raftcoord.consensus.membership import Configuration, Member, encode_configuration
-from raftcoord.consensus.peers import PeerAddress, PeerNode
+from raftcoord.consensus.peers import PeerAddress, peer_node
 from raftcoord.consensus.proposals import BAD_MEMBER, NO_LEADER, Done, Outcome, refused
 from raftcoord.consensus.raft import Raft
 from raftcoord.consensus.reads import ReadDone
@@ -289,7 +289,7 @@ class Node:
         for name, member in members.items():
             if name == self.settings.id:
                 continue
-            match = raft.match_index.get(PeerNode(name), 0) if leads else None
+            match = raft.match_index.get(peer_node(name), 0) if leads else None
             peers[name] = PeerStatus(
                 connected=name in self._net.connected,
                 voter=member.voter,
@@ -420,7 +420,7 @@ class Node:
                 entry_term=(raft.term_at(index) or 0) if index else 0,
             )
             for name in sorted(self._net.connected):
-                raft.send(PeerNode(name), join)
+                raft.send(peer_node(name), join)
             self.wake()
 
     def _is_in(self, configuration: Configuration) -> bool:

@@ -31,7 +31,7 @@ class PeerNode(Node):
         self._hash = zlib.crc32(id.encode())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and self._name == other.id
+        return self is other or (isinstance(other, Node) and self._name == other.id)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

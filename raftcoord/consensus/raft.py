@@ -66,12 +66,14 @@ class Raft(Serving):
 
     def receive(self, node: PeerNode, message: msg.Message) -> None:
         """Adopt a higher term (§5.1), then do what the message's type asks."""
-        with self._or_stop():
-            asks_only = isinstance(message, msg.PreVoteRequest | msg.Join)
-            if message.term > self.term and not asks_only:
+        # As `_or_stop`, which costs more than many a message.
+        try:
+            if message.term > self.term and not isinstance(message, _ASKS_ONLY):
                 self.follow(message.term, None)
             _HANDLERS[type(message)](self, node, message)
             self.host.wake()
+        except Exception:  # noqa: BLE001  # see `_or_stop`
+            self.stop_process(traceback.format_exc())
 
     def connected(self, node: PeerNode) -> None:
         """Both sides start afresh."""
@@ -374,6 +376,8 @@ class Raft(Serving):
             self.next_index[node] = max(self.next_index[node], m.index + 1)
 
 
+_ASKS_ONLY = (msg.PreVoteRequest, msg.Join)
+"""Of no term yet, whatever they carry."""
 _HANDLERS: dict[type[msg.Message], Callable[..., None]] = {
     msg.PreVoteRequest: Raft.on_pre_vote_request,
     msg.PreVote: Raft.on_pre_vote,

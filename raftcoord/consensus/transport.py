@@ -24,7 +24,7 @@ from raftcoord.consensus.connection import PeerConnection
 from raftcoord.consensus.dialing import PATIENCE, Dialing
 from raftcoord.consensus.edges import Edges
 from raftcoord.consensus.handshake import Acceptor, Dialer, Identity, check_name
-from raftcoord.consensus.peers import PeerAddress, PeerNode
+from raftcoord.consensus.peers import PeerAddress, PeerNode, peer_node
 
 __all__ = ["PeerAddress", "PeerConnection", "PeerNode", "PeerTransport"]
 
@@ -73,7 +73,7 @@ class PeerTransport(Transport):
         handshakes: int = 64,
         write_limit: int = 8 << 20,
     ) -> None:
-        super().__init__(None, PeerNode(node), [])
+        super().__init__(None, peer_node(node), [])
         if not secret:
             raise ValueError("the cluster's secret is empty")
         self.on_unknown_peer: Callable[[str, int], None] | None = None

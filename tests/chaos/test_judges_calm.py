@@ -106,7 +106,10 @@ class Node:
     class Raft:
         voters = frozenset(("n1", "n2", "n3"))
 
-    settings, raft = Settings(), Raft()
+    settings = Settings()
+
+    def __init__(self) -> None:
+        self.raft = self.Raft()
 
 
 @pytest.fixture
@@ -133,6 +136,20 @@ def test_a_leader_that_nobody_hears(world: World) -> None:
     judge.looked(3.0, world)
     with broken("liveness", "n1 leads and heard nothing of a majority for 1.7 s"):
         judge.looked(3.5, world)
+
+
+def test_a_leader_whose_majority_is_another_one_is_given_its_time(world: World) -> None:
+    judge = Reigns()
+    judge.role(1, "n1", "leader", 1)
+    judge.looked(1.5, world)
+    for time in range(2, 6):
+        judge.delivered(time, "n2", "n1", time, b"x")
+        judge.looked(time + 0.5, world)
+    world.hosts["n1"].node.raft.voters = frozenset(("n1", "n3"))
+    for time in (6.0, 6.5, 7.0, 7.5):
+        judge.looked(time, world)
+    with broken("liveness", "heard nothing"):
+        judge.looked(8.0, world)
 
 
 def test_a_leader_that_is_stopped_hears_nobody(world: World) -> None:

@@ -124,7 +124,7 @@ def test_logs_that_match_and_give_way_are_fine(logs: Logs) -> None:
     logs.appended(2, "n1", 4, 1, b"\0old")
     logs.cut(3, "n1", 4)
     logs.appended(3, "n1", 4, 2, b"\1")
-    logs.reset(4, "n1", 2, 1, kept=True)
+    logs.reset(4, "n1", 2, 1, True)
     logs.appended(4, "n1", 5, 2, b"\0five")
     logs.stopped(5, "n1", 1, "kill")
     logs.opened(6, "n1", 2, [(2, 1, PLACEHOLDER), (3, 1, b"\0three"), (4, 2, b"\1")])
@@ -179,14 +179,14 @@ def test_an_applied_entry_is_cut(logs: Logs) -> None:
 
 def test_a_log_begins_behind_an_entry_nobody_applied(logs: Logs) -> None:
     with broken("state machine safety", "behind entry 3"):
-        logs.reset(2, "n2", 3, 1, kept=False)
+        logs.reset(2, "n2", 3, 1, False)
     with broken("state machine safety", "behind entry 2 of term 7"):
-        logs.reset(2, "n2", 2, 7, kept=False)
+        logs.reset(2, "n2", 2, 7, False)
 
 
 def test_a_snapshot_takes_what_matches_along(logs: Logs) -> None:
     with broken("log matching", "loses those behind it, up to 3"):
-        logs.reset(2, "n2", 2, 1, kept=False)
+        logs.reset(2, "n2", 2, 1, False)
 
 
 def test_a_leader_without_an_applied_entry(logs: Logs) -> None:

@@ -127,7 +127,7 @@ class Logs(Observer):
         else:
             del log.terms[index - log.first :]
 
-    def reset(self, time: float, member: str, index: int, term: int, *, kept: bool) -> None:
+    def reset(self, time: float, member: str, index: int, term: int, kept: bool) -> None:
         if not self.is_applied(index, term):
             text = f"{member} begins its log behind entry {index} of term {term}: nobody applied it"
             raise Violation(SAFETY, text)

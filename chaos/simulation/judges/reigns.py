@@ -22,6 +22,7 @@ class Reigns(Observer):
     def __init__(self) -> None:
         self._leads: dict[str, float] = {}
         self._heard: dict[tuple[str, str], float] = {}
+        self._voters: dict[str, frozenset[str]] = {}
 
     def role(self, time: float, member: str, role: str, term: int) -> None:
         if role == "leader":
@@ -39,13 +40,16 @@ class Reigns(Observer):
     def looked(self, time: float, world: Any) -> None:
         for member, since in list(self._leads.items()):
             host = world.hosts[member]
-            if host.paused or host.node is None or not world.clocks_honest:
+            voters = frozenset(() if host.node is None else host.node.raft.voters)
+            # Another majority is asked for from the moment on at which the voters are others.
+            others = self._voters.get(member, voters) != voters
+            self._voters[member] = voters
+            if host.paused or host.node is None or others or not world.clocks_honest:
                 self._leads[member] = time
                 continue
             patience = host.node.settings.core.election_max + MARGIN
             if time - since <= patience:
                 continue
-            voters = host.node.raft.voters
             heard = [
                 voter
                 for voter in voters
