@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +31,25 @@ def explain(seed: int, profile: Profile, out: Path, say: Say) -> int:
     Raises OSError, and what `simulate` raises.
     """
     say(f"playing seed {seed} ({profile.name})")
-    with out.open("ab"):  # a page that cannot be written is refused before the long search
+    with _place(out):
+        return _tell(seed, profile, out, say)
+
+
+@contextmanager
+def _place(out: Path) -> Iterator[None]:
+    """Refuse a page that cannot be written before the long search, and leave none without words."""
+    made = not out.exists()
+    with out.open("ab"):
         pass
+    try:
+        yield
+    except BaseException:
+        if made:
+            out.unlink(missing_ok=True)
+        raise
+
+
+def _tell(seed: int, profile: Profile, out: Path, say: Say) -> int:
     play = partial(_play, seed)
     outcome = play(Trial(profile, schedule.draw(seed, profile)))
     trial, shrunk = Trial(profile, outcome.steps), None

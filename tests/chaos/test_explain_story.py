@@ -41,6 +41,22 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_played(tmp_
     assert len(said) == 1
 
 
+def test_a_story_that_is_interrupted_leaves_no_empty_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chaos.explain.telling.simulate", interrupted)
+    new, there = tmp_path / "new.html", tmp_path / "there.html"
+    there.write_text("an earlier story")
+    for out in (new, there):
+        with pytest.raises(KeyboardInterrupt):
+            explain(1, PROFILES["three"], out, lambda line: None)
+    assert not new.exists()
+    assert there.read_text() == "an earlier story"
+
+
 def first_broken(profile: Profile) -> tuple[int, Broken]:
     """The first seed that breaks a rule."""
     for seed in SEEDS:
