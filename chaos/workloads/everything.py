@@ -8,6 +8,9 @@ from chaos.history import Operation
 from chaos.workloads.caller import Caller
 
 PAGE = 1_000
+TRIES = 6
+"""How often a question is put to all nodes: what was kept for an hour may just be forgotten, and
+each time that is another revision."""
 
 
 async def read_everything(caller: Caller) -> bool:
@@ -29,7 +32,10 @@ async def read_everything(caller: Caller) -> bool:
 
 
 async def _everywhere(caller: Caller, kind: str, **arguments: Any) -> bool:
-    answers: list[Operation] = [
-        await caller.ask(kind, node=node, **arguments) for node in caller.nodes
-    ]
-    return all(answer.ok for answer in answers) and len({item.revision for item in answers}) == 1
+    for _ in range(TRIES):
+        answers: list[Operation] = [
+            await caller.ask(kind, node=node, **arguments) for node in caller.nodes
+        ]
+        if all(item.ok for item in answers) and len({item.revision for item in answers}) == 1:
+            return True
+    return False

@@ -10,6 +10,7 @@ memory; the driver takes what gathered as one job, runs it off the loop, and rep
     4. A message that rests on a record leaves when `synced` has reached its `position`.
 """
 
+import errno
 from typing import Final, overload
 from zlib import crc32
 
@@ -146,7 +147,8 @@ class Journal(Stream, pysyncobj.journal.Journal):
         self._append(Kind.BOOT, records.number(contents.boot + 1), guarded=True)
         contents.boot += 1
         job = self.take()
-        assert job is not None
+        if job is None:
+            raise OSError(errno.ENOSPC, "no room for the journal's next file")
         job()
         self.taken(None)
 

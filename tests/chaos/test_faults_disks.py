@@ -157,6 +157,17 @@ def test_never_more_than_a_minority_is_lost() -> None:
     assert all(may_lose(scene.world, name) for name in scene.world.members)
 
 
+def test_a_learner_counts_as_the_voter_that_it_will_be() -> None:
+    scene = Scene("five")
+    scene.world.wipe("n1")
+    assert may_lose(scene.world, "n2")
+    assert may_lose(scene.world, "n6")
+    scene.world.add("n6")
+    assert not may_lose(scene.world, "n2")
+    assert not may_lose(scene.world, "n3")
+    scene.run(0.1)
+
+
 def test_five_bear_the_loss_of_two_and_are_not_made_fewer_than_three() -> None:
     scene = Scene("five")
     assert may_leave(scene.world, "n5")

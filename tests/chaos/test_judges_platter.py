@@ -110,6 +110,21 @@ def test_a_journal_whose_only_header_is_damaged_hides_all(world: World) -> None:
     assert Platter(SimDisk()).holds(3, 1) is False
 
 
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "running"])
+def test_a_file_whose_header_is_damaged_hides_what_is_in_it(world: World, fresh: bool) -> None:
+    platter = watched(world.disk)
+    platter.look()
+    while len([path for path in world.disk._names if path.endswith(".log")]) < 3:
+        world.run([("add", 3), ("sync",)])
+    assert platter.damaged is False
+    world.disk.flip(f"{FOLDER}/journal-00000002.log", 0)
+    if fresh:
+        platter = watched(world.disk)
+    platter.look()
+    assert platter.damaged
+    assert platter.holds(10_000, 1)
+
+
 def test_files_that_came_and_went_between_two_looks_are_passed_over(world: World) -> None:
     platter = watched(world.disk)
     platter.look()

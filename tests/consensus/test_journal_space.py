@@ -191,6 +191,19 @@ def test_opening_on_a_full_disk_works_while_nothing_new_is_needed() -> None:
     world.run([("add", 1, 20), ("sync",)])
 
 
+def test_opening_on_a_full_disk_says_so_where_the_next_file_is_needed() -> None:
+    world = made()
+    while world.journal._limit - world.journal._offset > 60:
+        world.run([("add", 1, 1), ("sync",)])
+    world.crash(NothingKept())
+    world.disk.capacity = world.disk.used() - 2048
+    with pytest.raises(OSError, match="no room for the journal's next file") as caught:
+        world.open()
+    assert caught.value.errno == errno.ENOSPC
+    world.disk.capacity = None
+    world.open()
+
+
 def test_forgetting_gives_the_room_back() -> None:
     world = made()
     world.run([("add", 60, 400), ("commit",), ("sync",), ("mark",), ("sync",)])

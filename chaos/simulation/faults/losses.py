@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 
 def may_lose(world: World, victim: str) -> bool:
-    """Whether a majority of the voters' data folders stays whole without this one."""
+    """Whether a majority of the voters' data folders stays whole without this one.
+
+    Also when all that belong to the cluster have become voters: a learner whose data is damaged
+    is made one as well, for nobody has seen the damage by then.
+    """
     known = world.configuration()
     if known is None:
         return False
     whole = [name for name in known.voters if name != victim and _is_whole(world.hosts[name])]
-    return len(whole) * 2 > len(known.voters)
+    return len(whole) * 2 > len(known.voters | set(world.members))
 
 
 def _is_whole(member: Member) -> bool:

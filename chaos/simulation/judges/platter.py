@@ -16,6 +16,8 @@ from raftcoord.consensus.segments import Header
 
 _SYNCED = b"\x0esynced\xf1"
 _HEAD = records.HEAD.size
+_BEGIN = 64
+"""Bytes at a file's begin that are not all zero once it is written to."""
 
 
 class Platter:
@@ -30,7 +32,6 @@ class Platter:
         covered: all entries up to this one are in a snapshot that is durable here.
         incarnation: of the data folder; None where it has no journal.
         votes: term → whom a durable record says was voted for.
-        damaged: a durable record cannot be read any more: what follows it is not known.
     """
 
     def __init__(self, disk: Any, folder: str = "data") -> None:
@@ -38,7 +39,8 @@ class Platter:
         self.covered = -1
         self.incarnation: int | None = None
         self.votes: dict[int, str] = {}
-        self.damaged = False
+        self._broken = False
+        self._headless = False
         self._disk = disk
         self._folder = folder
         self._files: dict[int, Any] = {}
@@ -46,6 +48,11 @@ class Platter:
         self._number = 0
         self._offset = 0
         self._seed = 0
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a durable record cannot be read any more: what follows it is not known."""
+        return self._broken or self._headless
 
     def holds(self, index: int, term: int) -> bool:
         """Whether the entry is durable here, as far as can be known."""
@@ -75,6 +82,11 @@ class Platter:
             self._read()
             following = self._following()
             if following is None:
+                # Its header is flipped: what is in it, or behind it, cannot be read.
+                self._headless = any(
+                    number > self._number and any(image.data[:_BEGIN])
+                    for number, image in self._files.items()
+                )
                 return
             self._enter(*following)
 
@@ -99,7 +111,7 @@ class Platter:
         headers = {n: found for n in self._files if (found := self._header(n)) is not None}
         if not headers:
             # With its only header flipped the journal is there, and cannot be read.
-            self.damaged = any(any(image.data) for image in self._files.values())
+            self._broken = any(any(image.data) for image in self._files.values())
             return False
         chain = [max(headers)]
         while (previous := headers[chain[0]][0].previous) in headers:
@@ -116,7 +128,7 @@ class Platter:
             self.incarnation = header.incarnation
             self._know(header.snapshot)
         self._vote(header.term, header.vote)
-        self.damaged = False
+        self._broken = False
         self._number, self._offset = number, offset
         self._seed = records.seed(header.cluster, header.node, number)
 
@@ -142,12 +154,12 @@ class Platter:
                 self._take(*record)
                 self._offset += records.OVERHEAD + len(record[1])
             elif not any(data[self._offset : self._offset + _HEAD]):
-                self.damaged = False
+                self._broken = False
                 return
             else:
                 again = self._next_marker(data)
                 if again is None:
-                    self.damaged = True
+                    self._broken = True
                     return
                 self._offset = again
 
