@@ -125,6 +125,20 @@ def test_a_file_whose_header_is_damaged_hides_what_is_in_it(world: World, fresh:
     assert platter.holds(10_000, 1)
 
 
+def test_what_a_damaged_file_held_in_front_of_a_good_one_is_not_known(world: World) -> None:
+    while len([path for path in world.disk._names if path.endswith(".log")]) < 4:
+        world.run([("add", 3), ("sync",)])
+    world.disk.flip(f"{FOLDER}/journal-00000001.log", 0)
+    platter = watched(world.disk)
+    platter.look()
+    assert not platter.damaged
+    assert 1 not in platter.terms
+    assert platter.holds(1, 1)
+    last = world.model.entries[-1][1]
+    assert platter.holds(last, platter.terms[last])
+    assert not platter.holds(last + 1, 1)
+
+
 def test_files_that_came_and_went_between_two_looks_are_passed_over(world: World) -> None:
     platter = watched(world.disk)
     platter.look()
@@ -225,6 +239,16 @@ def test_what_one_has_may_not_be_applied() -> None:
     three.append(1, "n2")
     with broken("durability", r"entry 1 of term 1 is applied, and durable on \['n2'\] of"):
         three.applied(1)
+
+
+def test_nobody_knows_whose_a_journal_without_headers_is() -> None:
+    three = Three()
+    three.append(1, "n2", "n3")
+    disk: Any = three.world.hosts["n2"].disk
+    disk.flip(f"{FOLDER}/journal-00000001.log", 0)
+    three.platters.started(2, "n2", 2)
+    three.platters._all["n2"].pop()
+    three.applied(1)
 
 
 def test_who_was_wiped_told_the_truth_before() -> None:

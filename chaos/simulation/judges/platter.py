@@ -29,7 +29,8 @@ class Platter:
 
     Attributes:
         terms: the term of each log entry that is durable here, by index.
-        covered: all entries up to this one are in a snapshot that is durable here.
+        covered: all entries up to this one are in a snapshot that is durable here, or may be
+            in a file that cannot be read any more.
         incarnation: of the data folder; None where it has no journal.
         votes: term → whom a durable record says was voted for.
     """
@@ -116,6 +117,10 @@ class Platter:
         chain = [max(headers)]
         while (previous := headers[chain[0]][0].previous) in headers:
             chain.insert(0, previous)
+        oldest = headers[chain[0]][0]
+        if oldest.previous in self._files:
+            # That one's header is flipped: what it holds cannot be read any more.
+            self.covered = max(self.covered, oldest.next - 1)
         for number in chain:
             self._enter(number, *headers[number])
             if number != chain[-1]:

@@ -94,7 +94,8 @@ class Platters(Observer):
             for name, member in configuration.members.items()
             if member.voter
             and any(
-                platter.incarnation == member.incarnation and holds(platter)
+                # Where even the header cannot be read, nobody knows whose it is.
+                platter.incarnation in (member.incarnation, None) and holds(platter)
                 for platter in self._all.get(name, ())
             )
         }
