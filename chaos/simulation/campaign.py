@@ -82,6 +82,7 @@ class Summary:
     faults: Counter[str] = field(default_factory=Counter)
     traces: Counter[str] = field(default_factory=Counter)
     http: int = 0
+    undecided: Counter[str] = field(default_factory=Counter)
 
     def add(self, run: Run) -> None:
         """One run more."""
@@ -94,6 +95,7 @@ class Summary:
         self.http += outcome.http
         self.seconds += outcome.seconds
         self.took += outcome.took
+        self.undecided.update(outcome.undecided)
         self.counts.update(outcome.counts)
         self.faults.update(outcome.done)
         self.traces[outcome.trace] += 1
@@ -116,6 +118,8 @@ class Summary:
         yield f"traces: {len(self.traces)} different ones" + (
             f", {same} seen before" if same else ""
         )
+        if self.undecided:
+            yield f"objects that no judge could tell of: {_counted(self.undecided)}"
         if self.bad == 0:
             yield "no rule was broken"
             return

@@ -39,6 +39,7 @@ class Outcome(Struct, frozen=True):
         counts: outcome of operations (ok, refused, unknown, never-sent) → how many.
         seconds: virtual seconds. took: real seconds.
         http: whether the clients spoke HTTP.
+        undecided: judge → of how many objects it could not tell whether a rule was broken.
     """
 
     seed: int
@@ -51,3 +52,4 @@ class Outcome(Struct, frozen=True):
     seconds: float
     took: float
     http: bool = False
+    undecided: dict[str, int] = {}

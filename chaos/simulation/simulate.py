@@ -51,13 +51,14 @@ def _simulate(
     observers: Sequence[Observer],
     until: float | None,
 ) -> Outcome:
-    http = profile.http_every > 0 and seed % profile.http_every == 0
+    http = speaks_http(seed, profile)
     trace, started = Trace(), time.monotonic()
     world = World(seed, profile=profile, observers=(trace, *observers, *all_judges()), http=http)
     with stillness(world.loop.time):
         world.begin()
         trouble = Trouble(world, schedule)
-        broken = _play(world, trouble, until)
+        undecided: dict[str, int] = {}
+        broken = _play(world, trouble, until, undecided)
         world.loop.close()
     return Outcome(
         seed=seed,
@@ -70,10 +71,20 @@ def _simulate(
         seconds=world.loop.time() - world.began,
         took=time.monotonic() - started,
         http=http,
+        undecided=undecided,
     )
 
 
-def _play(world: World, trouble: Trouble, until: float | None) -> Broken | None:
+def speaks_http(seed: int, profile: Profile) -> bool:
+    """Whether the clients of this seed speak HTTP: even and odd seeds in turn, as campaigns may
+    give one profile to seeds of one sort."""
+    every = profile.http_every
+    return every > 0 and seed % (2 * every) in (0, every + 1)
+
+
+def _play(
+    world: World, trouble: Trouble, until: float | None, undecided: dict[str, int]
+) -> Broken | None:
     try:
         if until is not None and until <= world.profile.seconds:
             world.run(until)
@@ -82,6 +93,7 @@ def _play(world: World, trouble: Trouble, until: float | None) -> Broken | None:
             trouble.end()
             settle(world)
         verdict = judge(world.history())
+        undecided.update({name: len(said) for name, said in verdict.undecided.items()})
         for name, found in verdict.violations.items():
             if found and (until is None or name not in NOT_OF_A_PART):
                 raise Violation(name, f"{found[0].rule}: {found[0].text}")

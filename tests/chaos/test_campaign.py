@@ -200,6 +200,14 @@ def test_other_code_and_other_worlds_are_played(
     assert not runs[1].known
 
 
+def test_what_no_judge_could_tell_is_said() -> None:
+    summary = Summary()
+    unsure = replace(fake.outcome(1), undecided={"linear locks": 2})
+    for outcome in (fake.outcome(2), unsure, unsure):
+        summary.add(Run(Job(1, THREE), outcome))
+    assert "objects that no judge could tell of: 4 (linear locks 4)" in list(summary.lines(1.0))
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

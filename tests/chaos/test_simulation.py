@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.checkers.linear import search
+from chaos.simulation.campaign import profile_of
 from chaos.simulation.observer import Observer
 from chaos.simulation.outcome import Outcome
 from chaos.simulation.profiles import PROFILES, replace
-from chaos.simulation.simulate import simulate
+from chaos.simulation.simulate import simulate, speaks_http
 from chaos.simulation.violation import Violation
 from chaos.simulation.world import World
 
@@ -34,7 +36,27 @@ def test_five_members_and_a_spare_under_all_faults(seed: int) -> None:
 
 
 def test_clients_that_speak_http() -> None:
-    assert judged(simulate(20, THREE)).http
+    assert judged(simulate(21, THREE)).http
+
+
+def test_both_profiles_have_their_share_of_clients_that_speak_http() -> None:
+    speaking = [seed for seed in range(1, 401) if speaks_http(seed, THREE)]
+    assert len(speaking) == 400 // THREE.http_every
+    played = [profile_of(seed, "mixed") for seed in speaking]
+    assert played.count(("three",)) == played.count(("five",)) == len(speaking) // 2
+    assert not any(speaks_http(seed, replace(THREE, http_every=0)) for seed in range(100))
+
+
+def test_what_no_judge_could_tell_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "AT_ONCE", 0)
+    outcome = simulate(1, CALM, steps=())
+    assert sum(outcome.undecided.values()) > 5
+    assert outcome.broken is None
+
+
+def test_a_larger_load_may_hold_more() -> None:
+    crowd = replace(CALM, clients=150, load=600.0, seconds=3.0)
+    assert simulate(1, crowd, steps=()).broken is None
 
 
 def test_without_faults_nearly_everything_is_answered() -> None:

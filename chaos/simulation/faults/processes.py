@@ -96,7 +96,7 @@ def kill_at_start(act: Act) -> bool:
     act.note(name)
 
     def start(left: int) -> None:
-        if world.loop.is_alive(name):
+        if world.loop.is_alive(name) or name not in world.members:
             return
         if left:
             arm(act, name, act.rng.randint(1, 12), power=power, down=0.01)

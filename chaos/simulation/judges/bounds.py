@@ -11,9 +11,11 @@ from collections import Counter
 from typing import Any
 
 from chaos.simulation.observer import Observer
+from chaos.simulation.profiles import Profile
 from chaos.simulation.violation import Violation
 
 BOUNDS = "bounds"
+USUAL = Profile("usual")
 
 LIMITS = {
     "queued": 400,
@@ -30,8 +32,8 @@ LIMITS = {
     "timers": 500,
     "tasks": 400,
 }
-"""What a member may hold at any time: entries, but for `unsent` and `journal`, which are bytes. Ten
-times what it was seen to hold in some hundred seeds."""
+"""What a member may hold at any time under the usual load: entries, but for `unsent` and `journal`,
+which are bytes. Ten times what it was seen to hold in some hundred seeds."""
 
 EMPTY = (
     "queued",
@@ -54,21 +56,31 @@ class Bounds(Observer):
     """Looks at everything that can grow. `most`: the largest figure seen of each, for people."""
 
     def __init__(self) -> None:
+        self._scale = 1.0
         self.most: dict[str, int] = dict.fromkeys(LIMITS, 0)
+
+    def began(self, world: Any) -> None:
+        profile = world.profile
+        self._scale = max(1.0, profile.clients / USUAL.clients, profile.load / USUAL.load)
 
     def looked(self, time: float, world: Any) -> None:
         for name, sizes in sizes_of(world).items():
             for what, size in sizes.items():
                 if size > self.most[what]:
                     self.most[what] = size
-                    if size > LIMITS[what]:
-                        text = f"{name} has {size} {what}, and may have {LIMITS[what]}"
+                    limit = round(LIMITS[what] * self._scale)
+                    if size > limit:
+                        text = f"{name} has {size} {what}, and may have {limit}"
                         raise Violation(BOUNDS, text)
 
     def ended(self, time: float, world: Any) -> None:
         for name, sizes in sizes_of(world).items():
             left = {what: sizes[what] for what in EMPTY if sizes[what]}
-            left |= {what: sizes[what] for what, most in AT_REST.items() if sizes[what] > most}
+            left |= {
+                what: sizes[what]
+                for what, most in AT_REST.items()
+                if sizes[what] > most * self._scale
+            }
             if left:
                 text = f"{name} is at rest, and has still {left}"
                 raise Violation(BOUNDS, text)
