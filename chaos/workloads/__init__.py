@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from chaos.workloads.library import Library
 from chaos.workloads.locks import Locks
 from chaos.workloads.probe import Probe
 from chaos.workloads.rings import Rings
@@ -13,7 +14,7 @@ from chaos.workloads.transactions import Transactions
 from chaos.workloads.workload import Workload
 
 WORKLOADS: dict[str, type[Workload]] = {
-    kind.name: kind for kind in (Locks, Sessions, Rings, Transactions, Simple)
+    kind.name: kind for kind in (Locks, Sessions, Rings, Transactions, Simple, Library)
 }
 
 

@@ -1,13 +1,12 @@
 """A lock by name."""
 
-import secrets
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from raftcoord.errors import LockHeld, NotHolder, OutcomeUnknown, RaftcoordError
+from raftcoord.errors import NotHolder
 from raftcoord.simple.checks import check_expire, check_text
-from raftcoord.simple.patience import FIRST_PAUSE, PASSING, Patience, rest
-from raftcoord.simple.server import Server
+from raftcoord.simple.retries import LockRetries
+from raftcoord.simple.server import Server, run
 
 
 class DistributedLock:
@@ -33,9 +32,8 @@ class DistributedLock:
     ) -> None:
         check_text("key", key)
         check_expire(expire)
-        self._server = Server(url, timeout)
-        self._timeout = timeout
-        self._value = secrets.token_hex(16)
+        server = Server(url, timeout)
+        self._retries = LockRetries(server, key, server.value(), timeout)
         self.key = key
         self.expire = expire
 
@@ -46,21 +44,8 @@ class DistributedLock:
             NotReady, NoLeader, Overloaded: for longer than `timeout` nobody could answer.
             OutcomeUnknown: several requests went unanswered. Malformed: the key or a bound.
         """
-        patience = Patience(self._timeout)
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                self._ask(self.expire, LockHeld)
-            except LockHeld:
-                patience.renew()
-                pause = rest(pause)
-            except PASSING as error:
-                patience.bear(error)
-            except OutcomeUnknown as error:
-                patience.bear(error)
-                self._take_back(patience, error)
-            else:
-                return True
+        run(self._retries.acquire(self.expire))
+        return True
 
     def release(self) -> None:
         """Give the lock back.
@@ -69,22 +54,7 @@ class DistributedLock:
             NotHolder: this object does not hold it, or held it for longer than `expire`.
             As `acquire` where nobody answers.
         """
-        patience = Patience(self._timeout)
-        unknown: OutcomeUnknown | None = None
-        while True:
-            try:
-                self._ask(0, NotHolder)
-            except NotHolder:
-                if unknown is None:
-                    raise
-                return  # the one that was not answered has released it
-            except PASSING as error:
-                patience.bear(unknown or error)
-            except OutcomeUnknown as error:
-                unknown = error
-                patience.bear(error)
-            else:
-                return
+        run(self._retries.release())
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -102,20 +72,3 @@ class DistributedLock:
             # Within an error of the block's own, that one is what the caller must see.
             if kind is None:
                 raise
-
-    def _take_back(self, patience: Patience, unknown: OutcomeUnknown) -> None:
-        """After an acquire without an answer: free what it may have taken. Its value is no
-        identity, so another try would be refused by this very lock."""
-        while True:
-            try:
-                self._ask(0, NotHolder)
-            except NotHolder:
-                return
-            except (*PASSING, OutcomeUnknown):
-                patience.bear(unknown)
-            else:
-                return
-
-    def _ask(self, expire: float, conflict: type[RaftcoordError]) -> dict[str, Any]:
-        fields = {"key": self.key, "expire": f"{expire:.12g}", "value": self._value}
-        return self._server.ask("GET", fields, conflict)

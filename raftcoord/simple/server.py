@@ -2,15 +2,30 @@
 
 import http.client
 import json
-from typing import Any
+import random
+import secrets
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from raftcoord.errors import ERRORS, Malformed, NotReady, OutcomeUnknown, RaftcoordError
 from raftcoord.simple.checks import check_text, check_timeout
 
+_T = TypeVar("_T")
+
+
+def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run what asks a server to its end, in this thread: it blocks where it waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
+    raise AssertionError("a server blocks and never suspends")
+
 
 class Server:
-    """The server behind a URL; one connection for each request.
+    """The server behind a URL (`patience.Peer`); one connection for each request.
 
     Raises:
         Malformed: it is no URL of http or https, or the timeout is not a positive number.
@@ -33,7 +48,7 @@ class Server:
         self._path = parts.path or "/"
         self._timeout = timeout
 
-    def ask(
+    async def ask(
         self, method: str, fields: dict[str, Any], conflict: type[RaftcoordError]
     ) -> dict[str, Any]:
         """The answer's fields.
@@ -56,6 +71,22 @@ class Server:
         if status == http.client.OK:
             return body
         raise _error(status, body, conflict)
+
+    async def rest(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)  # noqa: ASYNC251 - it blocks, as its callers do
+
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def uniform(self, least: float, most: float) -> float:
+        """A number drawn between the two."""
+        return random.uniform(least, most)
+
+    def value(self) -> str:
+        """128 random bits, as hex."""
+        return secrets.token_hex(16)
 
     def _connect(self, connection: http.client.HTTPConnection) -> None:
         try:

@@ -1,13 +1,9 @@
 """A transaction by key."""
 
-import secrets
-from http.client import CONFLICT
-from typing import Any
-
-from raftcoord.errors import NotPrepared, OutcomeUnknown, RaftcoordError
+from raftcoord.errors import NotPrepared
 from raftcoord.simple.checks import check_expire, check_text
-from raftcoord.simple.patience import PASSING, Patience
-from raftcoord.simple.server import Server
+from raftcoord.simple.retries import TransactionRetries
+from raftcoord.simple.server import Server, run
 
 
 class DistributedTransaction:
@@ -31,8 +27,7 @@ class DistributedTransaction:
     ) -> None:
         check_text("key", key)
         check_expire(expire)
-        self._server = Server(url, timeout)
-        self._timeout = timeout
+        self._retries = TransactionRetries(Server(url, timeout), key, timeout)
         self._value: str | None = None
         self.key = key
         self.expire = expire
@@ -44,25 +39,11 @@ class DistributedTransaction:
             NotReady, NoLeader, Overloaded: for longer than `timeout` nobody could answer.
             OutcomeUnknown: several requests went unanswered. Malformed: the key or a bound.
         """
-        patience = Patience(self._timeout)
-        while True:
-            # A value of its own for each try, so that what became of a lost one can be undone
-            # without touching another.
-            value = secrets.token_hex(16)
-            try:
-                self._ask(self.expire, value)
-            except PASSING as error:
-                patience.bear(error)
-            except OutcomeUnknown as error:
-                patience.bear(error)
-                self._take_back(value, patience, error)
-            except RaftcoordError as error:
-                if error.status != CONFLICT:
-                    raise
-                return False
-            else:
-                self._value = value
-                return True
+        value = run(self._retries.prepare(self.expire))
+        if value is None:
+            return False
+        self._value = value
+        return True
 
     def commit(self) -> None:
         """Decide commit. Again, it does nothing.
@@ -71,8 +52,7 @@ class DistributedTransaction:
             NotPrepared: `prepare` did not succeed before. TransactionDecided: it is aborted: by
                 `rollback`, or because `expire` was over. As `prepare` where nobody answers.
         """
-        value = self._prepared()
-        self._decide(value, None)
+        run(self._retries.commit(self._prepared()))
 
     def rollback(self) -> None:
         """Decide abort. Again, or after `expire` was over, it does nothing.
@@ -81,43 +61,9 @@ class DistributedTransaction:
             NotPrepared: `prepare` did not succeed before. TransactionDecided: it is committed.
                 As `prepare` where nobody answers.
         """
-        self._decide("0", self._prepared())
+        run(self._retries.rollback(self._prepared()))
 
     def _prepared(self) -> str:
         if self._value is None:
             raise NotPrepared(f"nothing is prepared under {self.key}: call prepare", key=self.key)
         return self._value
-
-    def _decide(self, value: str, prepared: str | None) -> None:
-        """Ask for the decision until it is there: asked again, it is answered again."""
-        patience = Patience(self._timeout)
-        unknown: OutcomeUnknown | None = None
-        while True:
-            try:
-                self._ask(0, value, prepared)
-            except PASSING as error:
-                patience.bear(unknown or error)
-            except OutcomeUnknown as error:
-                unknown = error
-                patience.bear(error)
-            else:
-                return
-
-    def _take_back(self, value: str, patience: Patience, unknown: OutcomeUnknown) -> None:
-        while True:
-            try:
-                self._ask(0, "0", value)
-            except (*PASSING, OutcomeUnknown):
-                patience.bear(unknown)
-            except RaftcoordError as error:
-                if error.status != CONFLICT:
-                    raise
-                return  # it was not prepared
-            else:
-                return
-
-    def _ask(self, expire: float, value: str, prepared: str | None = None) -> dict[str, Any]:
-        fields = {"key": self.key, "expire": expire, "value": value}
-        if prepared is not None:
-            fields["prepared"] = prepared
-        return self._server.ask("POST", fields, NotPrepared)
