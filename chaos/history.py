@@ -36,6 +36,9 @@ FORMAT = 1
 FOREVER = (1 << 63) - 1
 SECOND = 1_000_000_000
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a line is refused with; the last where it is nested too deep."""
+
 _T = TypeVar("_T")
 
 Outcome = Literal["ok", "refused", "unknown", "never-sent"]
@@ -218,7 +221,7 @@ def read_checked(
                 continue
             try:
                 said = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 raise Unreadable(str(file), number, str(error)) from error
             reason = problem(said, found)
             if reason is not None:
@@ -234,7 +237,7 @@ def read_lines(file: Path) -> list[Line]:
         for number, raw in enumerate(stream, 1):
             try:
                 line = _decoder.decode(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 raise Unreadable(str(file), number, str(error)) from error
             if isinstance(line, Header) != (number == 1):
                 reason = "the first line must say `history`, and no other may"

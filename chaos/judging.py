@@ -14,7 +14,14 @@ from chaos.history import History, Invoke, Operation, Result, Unreadable
 from chaos.inputs import reading
 from chaos.report import report
 
-STRANGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+STRANGE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 """What a judge stumbles with over arguments or an answer that no node understands or gives."""
 
 

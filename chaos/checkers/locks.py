@@ -25,7 +25,7 @@ from chaos.checkers.lives import Life, lost, overlaps
 from chaos.checkers.order import Seen, falls
 from chaos.checkers.sessions import session_lives
 from chaos.checkers.violation import Violation, shown
-from chaos.history import FOREVER, History, Operation
+from chaos.history import FOREVER, SECOND, History, Operation
 
 ROUNDING = 0.002
 """Seconds."""
@@ -175,8 +175,9 @@ def judge(history: History) -> Iterator[Violation]:
         yield from _one_at_a_time(grants)
         yield from _not_lost(grants)
         yield from _asked_for(grants, asked)
+    clocks = clocks_of(history)
     for acquires in asked.values():
-        yield from _lease_as_asked(acquires)
+        yield from _lease_as_asked(acquires, clocks)
 
 
 def _tokens(grants: Grants) -> Iterator[Violation]:
@@ -300,13 +301,20 @@ def _asked_for(grants: Grants, asked: AskedBy) -> Iterator[Violation]:
                 yield Violation("granted though refused", text, shown(item))
 
 
-def _lease_as_asked(acquires: Asked) -> Iterator[Violation]:
+def _lease_as_asked(acquires: Asked, clocks: Clocks) -> Iterator[Violation]:
     """A grant's lease is as long as it was asked for; unless one whose answer nobody heard came
-    first, and this one joined it."""
+    first, and this one joined it.
+
+    Who waits may be told of a grant in entries that its node was not shown (a snapshot took their
+    place): then what is left of the lease is told, which ends no earlier for that.
+    """
     for item in acquires.requests:
         asked, got = item.arguments.get("ttl"), item.answer.get("expires_in")
         if not item.ok or asked is None or got is None or session_of(item) is not None:
             continue
-        if got < asked - ROUNDING and acquires.unheard > item.end:
+        if got >= asked - ROUNDING or acquires.unheard <= item.end:
+            continue
+        kept = got >= 0 and item.end + got * SECOND >= clocks.surely_until(item.begin, asked)
+        if not (kept and item.arguments.get("wait")):
             text = f"a lease of {asked:g} s was asked for, {got:g} s were granted"
             yield Violation("lease too short", text, shown(item))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from chaos import checkers
+from chaos import checkers, main
 from chaos.checkers.order import Seen, falls
 from chaos.checkers.recovery import recoveries
 from chaos.history import SECOND, Fault, Operation
@@ -245,3 +246,20 @@ def test_numbers_are_counted_on_by_one(name: str) -> None:
     assert {violation.rule for violation in judged.violations["counters"]} == expected
     judged = checkers.judge(history(*story(), fresh=False))
     assert judged.violations["counters"] == []
+
+
+@pytest.mark.parametrize("depth", [600, 100_000])
+def test_what_is_nested_too_deep_is_refused_with_its_line(
+    tmp_path: Path, depth: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = "[" * depth + "]" * depth
+    file = tmp_path / "deep.jsonl"
+    file.write_text(
+        '{"line":"history","version":1}\n'
+        '{"line":"invoke","at":1,"id":"a","client":"c","node":"n1","kind":"lock.read",'
+        '"arguments":{"name":"L"}}\n'
+        '{"line":"result","at":2,"id":"a","outcome":"ok","status":200,"revision":1,'
+        f'"answer":{{"holders":{nested}}}}}\n'
+    )
+    assert main.main(["judge", str(file)]) == main.UNREADABLE
+    assert f"{file}, line " in capsys.readouterr().err

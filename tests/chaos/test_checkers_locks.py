@@ -106,6 +106,10 @@ GOOD: dict[str, Story] = {
         acquire(1.7, 1.9, "b", 2),
         refresh(2, 2.1, "a", 1, session=5, slug="session-gone"),
     ],
+    "a waiter whose grant its node was not shown hears what is left of it": lambda: [
+        acquire(0, 1, "a", 1, ttl=0.3, got=0.145, wait=1.5),
+        acquire(1.2, 1.3, "b", 2),
+    ],
 }
 
 BAD: dict[str, tuple[str, Story]] = {
@@ -242,6 +246,14 @@ BAD: dict[str, tuple[str, Story]] = {
     "a lease shorter than asked for": (
         "lease too short",
         lambda: [acquire(0, 1, "a", 1, ttl=10, got=1)],
+    ),
+    "a lease shorter by more than the time since its waiter came": (
+        "lease too short",
+        lambda: [acquire(0, 1, "a", 1, ttl=10, got=8.5, wait=5)],
+    ),
+    "less left than nothing": (
+        "lease too short",
+        lambda: [acquire(0, 1, "a", 1, ttl=0.3, got=-0.1, wait=5)],
     ),
 }
 
