@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from chaos.checkers import (
     counters,
     coverage,
+    late,
     linear,
     locks,
     reads,
@@ -39,6 +40,7 @@ JUDGES: dict[str, Judge] = {
     "rings": rings.judge,
     "transactions": transactions.judge,
     "simple protocol": simple.judge,
+    "lateness": late.judge,
     **linear.JUDGES,
     "counters": counters.judge,
     "reads": reads.judge,

@@ -22,6 +22,7 @@ from chaos.checkers.facts import (
     token_of,
 )
 from chaos.checkers.lives import Life, lost, overlaps
+from chaos.checkers.once import once
 from chaos.checkers.order import Seen, falls
 from chaos.checkers.sessions import session_lives
 from chaos.checkers.violation import Violation, shown
@@ -169,7 +170,7 @@ def _settle(grants: Grants, sessions: dict[int, Life], asked: AskedBy) -> None:
 
 def judge(history: History) -> Iterator[Violation]:
     """All rules about locks."""
-    asked = _acquires(history)
+    asked = acquires_of(history)
     for grants in grants_of(history, asked).values():
         yield from _tokens(grants)
         yield from _one_at_a_time(grants)
@@ -249,6 +250,7 @@ class Asked:
         tokens: those that were answered. nameless: whether an answer came without one.
         unheard: when the first began of which nobody heard.
         unheard_leases: when each of those began that asked for a lease, and its seconds.
+        refused_waits: those that waited in vain; others may have joined their place.
     """
 
     requests: list[Operation] = field(default_factory=list)
@@ -256,6 +258,7 @@ class Asked:
     nameless: bool = False
     unheard: int = FOREVER
     unheard_leases: list[tuple[int, float]] = field(default_factory=list)
+    refused_waits: list[Operation] = field(default_factory=list)
 
     def take(self, item: Operation) -> None:
         """One more."""
@@ -263,7 +266,8 @@ class Asked:
         token = token_of(item)
         if not item.ok:
             self.unheard = min(self.unheard, item.begin)
-            if (ttl := item.arguments.get("ttl")) is not None:
+            ttl = item.arguments.get("expire" if item.kind == "simple.lock" else "ttl")
+            if ttl is not None:
                 self.unheard_leases.append((item.begin, float(ttl)))
         elif token is None:
             self.nameless = True
@@ -278,14 +282,20 @@ class Asked:
 AskedBy = dict[tuple[str, str, int | None], Asked]
 
 
-def _acquires(history: History) -> AskedBy:
+@once
+def acquires_of(history: History) -> AskedBy:
     """(lock, owner, session) → the acquires that may have been granted."""
     asked: AskedBy = defaultdict(Asked)
     for item in history.of("lock.acquire", "simple.lock"):
-        if may_have_held(item):
+        waited = item.outcome == "refused" and bool(item.arguments.get("wait"))
+        if waited or may_have_held(item):
             name = item.arguments["name" if item.kind == "lock.acquire" else "key"]
             owner = item.arguments["owner"] if item.kind == "lock.acquire" else SIMPLE_OWNER
-            asked[str(name), str(owner), session_of(item)].take(item)
+            acquires = asked[str(name), str(owner), session_of(item)]
+            if may_have_held(item):
+                acquires.take(item)
+            else:
+                acquires.refused_waits.append(item)
     return asked
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from chaos.checkers.clocks import clocks_of
 from chaos.checkers.facts import SIMPLE_OWNER, lock_states, token_of
 from chaos.checkers.lives import Life, lost, overlaps
+from chaos.checkers.once import once
 from chaos.checkers.violation import Violation, first_of, shown
 from chaos.history import History, Operation
 
@@ -114,7 +115,7 @@ def _lock_lives(history: History) -> dict[Named, Life]:
 
 
 def _transactions(history: History) -> Iterator[Violation]:
-    prepares = _prepares(history)
+    prepares = prepares_of(history)
     by_key: dict[str, list[Life]] = defaultdict(list)
     for (key, _), prepare in prepares.items():
         by_key[key].append(prepare.life)
@@ -129,7 +130,9 @@ def _transactions(history: History) -> Iterator[Violation]:
             yield Violation("two prepared", text, shown(*first.witness(), *second.witness()))
 
 
-def _prepares(history: History) -> dict[Named, Prepare]:
+@once
+def prepares_of(history: History) -> dict[Named, Prepare]:
+    """(key, value) → what is known of it, for values that were used once."""
     prepares: dict[Named, Prepare] = {}
     by_id: dict[int, Prepare] = {}
     by_key: dict[str, list[Life]] = defaultdict(list)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from chaos.checkers.clocks import Clocks, clocks_of
 from chaos.checkers.facts import TransactionSeen, transaction_id, transactions_seen
+from chaos.checkers.once import once
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.violation import Violation, first_of, shown
 from chaos.history import SECOND, History, Operation
@@ -48,6 +49,7 @@ class Asked:
         return found
 
 
+@once
 def transactions_of(history: History) -> dict[int, Asked]:
     """Transaction → what was asked and seen of it."""
     found: dict[int, Asked] = {}
