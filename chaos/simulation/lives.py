@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from random import Random
 
 from chaos.history import SECOND, Fault, Line
@@ -21,6 +22,8 @@ from raftcoord.server.process import Process
 AGAIN = 1.0
 """Virtual seconds after which a process that could not start is started again."""
 FOREVER = float("inf")
+STOPPED = 8
+"""Seconds of its own, and of a disk that works, in which a process that is told to stop ends."""
 
 
 class Lives:
@@ -62,6 +65,7 @@ class Lives:
         self.observers: Observer = Guard((self._roll, *observers), self.fail, self._bug)
         self._expected: list[tuple[str, str, float]] = []
         self._bugs: list[BaseException] = []
+        self._stopping: set[tuple[str, int]] = set()
         self.loop.on_error = self._raised
         self.loop.net.watch = self._delivered
         for member in self.hosts.values():
@@ -113,6 +117,36 @@ class Lives:
     def kill(self, name: str, *, power: bool = False) -> None:
         """SIGKILL, or a power cut that takes unsynced writes along."""
         self._end(self.hosts[name], "power cut" if power else "kill", power=power)
+
+    def stop(self, name: str, ended: Callable[[], None]) -> bool:
+        """SIGTERM: the process takes nothing new, finishes what is under way and ends.
+
+        `ended` is called then, unless something else ends it first. False where no process has its
+        data open, or it was told before.
+        """
+        member = self.hosts[name]
+        process, life = member.process, (name, member.life)
+        if process is None or life in self._stopping:
+            return False
+        self._stopping.add(life)
+
+        async def leave() -> None:
+            await process.stop()
+            self._end(member, "told to stop")
+            ended()
+
+        async def watch() -> None:
+            # Second by second: a process that stands still meanwhile has the time behind it.
+            left = STOPPED
+            while left:
+                await asyncio.sleep(1.0)
+                left -= member.edges is None or not member.edges.is_stalled
+            self.fail(Violation("liveness", f"{name} was told to stop, and runs yet"))
+
+        with self.loop.host(name):
+            self.loop.create_task(watch())
+            self.loop.create_task(leave())
+        return True
 
     def _end(self, member: Member, why: str, *, power: bool = False, kill: bool = False) -> None:
         ran = self.loop.is_alive(member.name)

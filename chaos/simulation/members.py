@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from chaos.simulation.ask import Desk
 from chaos.simulation.disk import SimDisk
 from chaos.simulation.edges import SimEdges
+from chaos.simulation.sizes import Sizes
 from raftcoord.server.config import Config, HttpConfig, PeersConfig, RaftConfig
 from raftcoord.server.process import Process
 
@@ -27,8 +28,8 @@ PEER_PORT, HTTP_PORT, DESK_PORT = 7000, 8000, 9000
 """Of host number 0; the desk takes requests below HTTP."""
 RATES = (0.99, 1.0, 1.0, 1.01)
 """How fast the monotonic clock of a process may run."""
-SEGMENT_BYTES, SNAPSHOT_BYTES, KEPT_ENTRIES, PROMOTE_WITHIN = 1 << 14, 16 << 10, 40, 20
-"""So small that new segments, snapshots and shipped ones are seen in any run."""
+PROMOTE_WITHIN = 20
+"""Entries; so few that it matters."""
 
 HEARTBEAT = 0.1
 """Seconds; twice the default: an idle second costs half, and elections take no longer."""
@@ -60,6 +61,7 @@ class Member:
         start_as: how the next process is started.
         damaged: a fault damaged what was durable: a process may refuse to start.
         stopped_for: why the last process ended itself.
+        sizes: of whatever has one.
     """
 
     def __init__(self, name: str, number: int, seed: int) -> None:
@@ -74,6 +76,7 @@ class Member:
         self.start_as: Start = "init"
         self.damaged = False
         self.stopped_for: str | None = None
+        self.sizes = Sizes()
 
     @property
     def node(self) -> Node | None:
@@ -109,20 +112,23 @@ class Member:
             peers=PeersConfig(ADDRESS, PEER_PORT + self.number, b"known to all members"),
             raft=RaftConfig(
                 heartbeat=HEARTBEAT,
-                segment_bytes=SEGMENT_BYTES,
-                snapshot_bytes=SNAPSHOT_BYTES,
-                keep_entries=KEPT_ENTRIES,
+                segment_bytes=self.sizes.segment,
+                snapshot_bytes=self.sizes.snapshot,
+                keep_entries=self.sizes.keep,
             ),
         )
         process = Process(config, self.start_as, edges)
         settings = process.node.settings
         core = dataclasses.replace(settings.core, promote_within=PROMOTE_WITHIN)
         process.node.settings = dataclasses.replace(settings, core=core)
+        process.gateway._max_in_flight = self.sizes.in_flight
+        process.gateway._max_waiting = self.sizes.waiting
         return process
 
     async def open(self, process: Process, loop: VirtualLoop, watch: Watch) -> None:
         """Open the data and answer callers. Raises what `Process.start` does."""
         await process.start(cast("socket.socket", Listener(HTTP_PORT + self.number)))
+        process.node.raft._queue._limit = self.sizes.queue
         watch.opened()
         self.process = process
         await loop.create_server(lambda: Desk(process.door), ADDRESS, DESK_PORT + self.number)

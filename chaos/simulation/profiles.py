@@ -20,6 +20,7 @@ class Profile(Struct, frozen=True):
         faults: fault → its weight in the draw; all with the weights they bring where it is empty.
         http_every: of so many seeds one has its clients speak HTTP to the nodes; 0 for none.
         workloads: what the clients do; all where it is empty.
+        sizes: of `chaos.simulation.sizes`; the seed draws those that are not given.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Profile(Struct, frozen=True):
     faults: dict[str, int] = {}
     http_every: int = 20
     workloads: tuple[str, ...] = ()
+    sizes: dict[str, int] = {}
 
 
 PROFILES = {

@@ -54,7 +54,7 @@ def _simulate(
     http = speaks_http(seed, profile)
     trace, started = Trace(), time.monotonic()
     world = World(seed, profile=profile, observers=(trace, *observers, *all_judges()), http=http)
-    with stillness(world.loop.time):
+    with stillness(world.loop.time), world.sizes.in_force():
         world.begin()
         trouble = Trouble(world, schedule)
         undecided: dict[str, int] = {}

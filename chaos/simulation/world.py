@@ -17,6 +17,7 @@ from chaos.simulation.lives import Lives
 from chaos.simulation.members import DESK_PORT, HTTP_PORT, Member
 from chaos.simulation.observer import Observer
 from chaos.simulation.profiles import Profile
+from chaos.simulation.sizes import sizes_of
 from chaos.simulation.violation import Violation
 from raftcoord.consensus.membership import Configuration
 from raftcoord.consensus.node import Node
@@ -54,6 +55,9 @@ class World(Lives):
             observers=observers,
         )
         self.profile = profile
+        self.sizes = sizes_of(seed, profile.sizes)
+        for host in self.hosts.values():
+            host.sizes = self.sizes
         self._leaving: set[str] = set()
         base = HTTP_PORT if http else DESK_PORT
         self.clients = Clients(

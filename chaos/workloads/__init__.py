@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from chaos.workloads.leaving import Leaving
 from chaos.workloads.library import Library
 from chaos.workloads.locks import Locks
 from chaos.workloads.probe import Probe
@@ -14,7 +15,7 @@ from chaos.workloads.transactions import Transactions
 from chaos.workloads.workload import Workload
 
 WORKLOADS: dict[str, type[Workload]] = {
-    kind.name: kind for kind in (Locks, Sessions, Rings, Transactions, Simple, Library)
+    kind.name: kind for kind in (Locks, Sessions, Rings, Transactions, Simple, Library, Leaving)
 }
 
 

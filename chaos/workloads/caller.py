@@ -35,12 +35,20 @@ class Caller(ABC):
         self.nodes = tuple(nodes)
         self._count = 0
 
-    async def ask(self, kind: str, *, node: str | None = None, **arguments: Any) -> Operation:
+    async def ask(
+        self,
+        kind: str,
+        *,
+        node: str | None = None,
+        patience: float | None = None,
+        **arguments: Any,
+    ) -> Operation:
         """Do one operation and write it down.
 
         Args:
             kind, arguments: see `chaos.workloads.requests`; arguments that are None are left out.
             node: whom to ask; one at random where it is None.
+            patience: seconds after which it hangs up; `PATIENCE` and its wait where it is None.
         """
         await self._keep_pace()
         asked = self.random.choice(self.nodes) if node is None else node
@@ -48,7 +56,8 @@ class Caller(ABC):
         self._count += 1
         line = Invoke(self._now(), f"{self.name}-{self._count}", self.name, asked, kind, arguments)
         self._write(line)
-        patience = PATIENCE + float(arguments.get("wait", 0))
+        if patience is None:
+            patience = PATIENCE + float(arguments.get("wait", 0))
         heard = await self._exchange(asked, request_for(kind, arguments), patience)
         result = Result(
             self._now(),

@@ -13,6 +13,7 @@ import pytest
 
 from chaos.simulation.judges.assembly import all_judges
 from chaos.simulation.observer import Observers
+from chaos.simulation.profiles import PROFILES
 from chaos.simulation.violation import JUDGES, Violation
 from raftcoord.commands import AdvanceClock, Envelope, encode
 from raftcoord.machine.state import Applied, Machine
@@ -45,6 +46,7 @@ class World:
         self.hosts = {name: Host() for name in names}
         self.members = self.hosts
         self.clocks_honest = True
+        self.profile = PROFILES["three"]
 
 
 class Log:

@@ -1,12 +1,22 @@
 """Faults of processes: who dies when, and comes back."""
 
+import asyncio
 from itertools import pairwise
 
+import pytest
+
+from chaos.simulation.violation import Violation
+from raftcoord.server.process import Process
 from tests.chaos.fault_world import Scene
 
 
 def started(scene: Scene, name: str) -> int:
     return sum(what == ("started", name, life) for what in scene.seen.lives for life in (what[2],))
+
+
+async def deaf(process: Process) -> None:
+    """Does not end when it is told to."""
+    await asyncio.sleep(60)
 
 
 def test_a_kill_now_and_a_kill_in_the_midst_of_writing() -> None:
@@ -96,11 +106,48 @@ def test_a_pause_does_not_wake_the_next_life() -> None:
 
 
 def test_all_are_restarted_one_by_one() -> None:
+    ways = set()
+    for seed in range(6):
+        scene = Scene()
+        order = scene.do("rolling_restart", seed).split()
+        scene.run(12)
+        assert sorted(order) == ["n1", "n2", "n3"]
+        stops = [name for what, name, _ in scene.seen.lives if what == "stopped"]
+        assert stops == order
+        behind = scene.seen.lives[6:]
+        assert [what for what, _, _ in behind] == ["stopped", "started", "opened"] * 3
+        ways.add(tuple(scene.seen.why))
+    assert ways == {("kill",) * 3, ("told to stop",) * 3}
+
+
+def test_one_is_told_to_stop_and_comes_back() -> None:
+    scene = Scene(load=40.0)
+    leader = scene.world.leader()
+    name = scene.do("stop_leader")
+    assert name == leader
+    scene.run(5)
+    assert scene.seen.why == ["told to stop"]
+    assert set(scene.world.alive()) == set(scene.world.members)
+    assert scene.do("stop") in scene.world.members
+    scene.settle()
+
+
+def test_one_that_does_not_end_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "stop", deaf)
     scene = Scene()
-    order = scene.do("rolling_restart").split()
-    scene.run(8)
-    assert sorted(order) == ["n1", "n2", "n3"]
-    stops = [name for what, name, _ in scene.seen.lives if what == "stopped"]
-    assert stops == order
-    behind = scene.seen.lives[6:]
-    assert [what for what, _, _ in behind] == ["stopped", "started", "opened"] * 3
+    name = scene.do("stop")
+    assert not scene.world.stop(name, lambda: None), "it is told once"
+    scene.run(7.5)
+    with pytest.raises(Violation, match=f"liveness: {name} was told to stop, and runs yet"):
+        scene.run(1)
+
+
+def test_one_that_dies_while_it_stops_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "stop", deaf)
+    scene = Scene()
+    name = scene.do("stop")
+    scene.world.kill(name)
+    scene.world.start(name)
+    scene.run(10)
+    assert scene.seen.why == ["kill"]
+    assert name in scene.world.alive()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chaos.simulation.disk import Killed, Moment
 from chaos.simulation.faults.act import Act, Catalogue
 
 FAULTS = Catalogue()
 
 _AT_ONCE = 0.5
+_TOLD = 0.6
+"""The share of restarts in turn that are asked for politely."""
 _SOON = 20
 """Disk operations within which a process that is to die while it writes does so."""
 
@@ -136,6 +140,28 @@ def _strike_many(act: Act, count: int, *, power: bool) -> bool:
     return len(struck) > 1
 
 
+@FAULTS.of(3)
+def stop(act: Act) -> bool:
+    """SIGTERM of one member, and a start when it has ended."""
+    return _tell_to_stop(act, act.running())
+
+
+@FAULTS.of(2)
+def stop_leader(act: Act) -> bool:
+    """SIGTERM of the leader."""
+    return _tell_to_stop(act, act.world.leader())
+
+
+def _tell_to_stop(act: Act, name: str | None) -> bool:
+    if name is None or name not in act.world.alive():
+        return False
+    down = act.rng.uniform(0.05, 1.0)
+    if not act.world.stop(name, partial(come_back, act, name, down)):
+        return False
+    act.note(name)
+    return True
+
+
 @FAULTS.of(4)
 def pause(act: Act) -> bool:
     """SIGSTOP, and SIGCONT a while later."""
@@ -172,10 +198,11 @@ def _pause(act: Act, name: str | None, seconds: float) -> bool:
 
 @FAULTS.of(1)
 def rolling_restart(act: Act) -> bool:
-    """All members one by one, each when the one before is back."""
+    """All members one by one, each when the one before is back: told to stop, or killed."""
     world = act.world
     names = act.rng.sample(sorted(world.members), len(world.members))
     pause = act.rng.uniform(0.3, 1.5)
+    told = act.rng.random() < _TOLD
     act.note(" ".join(names))
 
     def turn(left: list[str]) -> None:
@@ -183,8 +210,10 @@ def rolling_restart(act: Act) -> bool:
             act.after(0.1, turn, left)
             return
         if left[0] in world.members:
-            world.kill(left[0])
-            come_back(act, left[0], act.rng.uniform(0.01, 0.3))
+            down = act.rng.uniform(0.01, 0.3)
+            if not told or not world.stop(left[0], partial(come_back, act, left[0], down)):
+                world.kill(left[0])
+                come_back(act, left[0], down)
         if left[1:]:
             act.after(pause, turn, left[1:])
 

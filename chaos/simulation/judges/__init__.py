@@ -14,8 +14,9 @@ says | `chronicle`, `logs`, `durability`, `membership` |
 | leases | nothing ends too early or too late | `due`, `sessions`, `clocks`, `calm` |
 | decisions | one decision of a transaction, by the rule | `decisions` |
 | applied once | a request is executed once | `once` |
-| answers | every caller hears one outcome, in time | `answers`, `once` |
-| bounds | nothing grows, nothing is left behind | `bounds` |
+| answers | every caller hears one outcome, in time; who goes away leaves nothing | `answers`,
+`once`, `waits` |
+| bounds | nothing grows, nothing is left behind | `bounds`, `limits` |
 | liveness | a cluster that is left alone goes on | `calm`, `reigns` |
 """
 

@@ -11,6 +11,7 @@ from chaos.simulation.judges.decisions import Decisions
 from chaos.simulation.judges.due import Due
 from chaos.simulation.judges.durability import Durability
 from chaos.simulation.judges.elections import ElectionSafety
+from chaos.simulation.judges.limits import Limits
 from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
 from chaos.simulation.judges.membership import Membership
@@ -21,6 +22,7 @@ from chaos.simulation.judges.reigns import Reigns
 from chaos.simulation.judges.rings import Rings
 from chaos.simulation.judges.sessions import Sessions
 from chaos.simulation.judges.votes import Votes
+from chaos.simulation.judges.waits import Waits
 from chaos.simulation.observer import Observer
 
 
@@ -47,6 +49,8 @@ def all_judges() -> tuple[Observer, ...]:
         Reads(),
         Answers(),
         Bounds(),
+        Limits(),
+        Waits(),
         calm,
         Reigns(),
         Membership(logs),
