@@ -25,6 +25,9 @@ class Roll(Observer):
         self._hosts = hosts
         self._index = 0
         self._newest: Configuration | None = None
+        self._applied = 0
+        self._ends: dict[str, tuple[int, Configuration, object]] = {}
+        """Member → the last configuration of its log: index, what it says, on which disk."""
 
     def opened(
         self, time: float, member: str, life: int, log: list[tuple[int, int, bytes]]
@@ -32,6 +35,18 @@ class Roll(Observer):
         for index, _, command in log:
             if index == FIRST and self._index < FIRST and command[:1] == CONFIGURATION:
                 self._index, self._newest = index, decode_configuration(command[HEADER:])
+        self._ends.pop(member, None)
+        for index, term, command in log:
+            self.appended(time, member, index, term, command)
+
+    def appended(self, time: float, member: str, index: int, term: int, command: bytes) -> None:
+        if command[:1] == CONFIGURATION:
+            known = decode_configuration(command[HEADER:])
+            self._ends[member] = (index, known, self._hosts[member].disk)
+
+    def cut(self, time: float, member: str, index: int) -> None:
+        if self._ends.get(member, (0,))[0] >= index:
+            del self._ends[member]
 
     def applied(
         self,
@@ -44,6 +59,7 @@ class Roll(Observer):
         applied: Applied,
         machine: Machine,
     ) -> None:
+        self._applied = max(self._applied, index)
         node = self._hosts[member].node
         if payload or index <= self._index or node is None:
             return
@@ -52,11 +68,18 @@ class Roll(Observer):
             self._index, self._newest = index, decode_configuration(entry[0][HEADER:])
 
     def committed(self) -> Configuration | None:
-        """The newest; None while a running member has one behind it that may take its place."""
-        for host in self._hosts.values():
+        """The newest; None while a member has one behind it that may take its place."""
+        for name, host in self._hosts.items():
+            if host.node is None and self._waits(name, host):
+                return None
             history = None if host.node is None else host.node.raft.history
             # One that came in a snapshot stands at the snapshot's end, wherever its entry was.
             newer = history is not None and history.index > self._index
             if history is not None and newer and history.current != self._newest:
                 return None
         return self._newest
+
+    def _waits(self, name: str, host: Member) -> bool:
+        """Whether a member that does not run may come back with another one."""
+        index, known, disk = self._ends.get(name, (0, None, None))
+        return index > self._applied and known != self._newest and disk is host.disk

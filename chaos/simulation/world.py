@@ -92,18 +92,19 @@ class World(Lives):
         """Ask the leader to give a learner its vote; whether there was one to ask."""
         return self._ask_leader(lambda leader: leader.promote(name, lambda _: None))
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, may: Callable[[], bool] = lambda: True) -> bool:
         """Take a member out, by the leader; then its process is stopped and its data lost.
 
-        It is asked again until it is done. False where there is nobody of that name to remove.
+        It is asked again until it is done, each time only if it `may` leave now. False where there
+        is nobody of that name to remove.
         """
         if name not in self.members or name in self._leaving:
             return False
         self._leaving.add(name)
-        self._remove(name)
+        self._remove(name, may)
         return True
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str, may: Callable[[], bool]) -> None:
         if name not in self._leaving:
             return
         if self._is_out(name):
@@ -115,8 +116,9 @@ class World(Lives):
                 # Not from within the call that tells it, which may be one of its own.
                 self.loop.later(self.loop.time(), self._left, name)
 
-        self._ask_leader(lambda leader: leader.remove(name, done))
-        self.loop.later(self.loop.time() + AGAIN, self._remove, name)
+        if may():
+            self._ask_leader(lambda leader: leader.remove(name, done))
+        self.loop.later(self.loop.time() + AGAIN, self._remove, name, may)
 
     def _left(self, name: str) -> None:
         if name in self._leaving:

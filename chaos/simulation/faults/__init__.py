@@ -5,6 +5,7 @@ victims, does its work, leaves behind when that ends, and says whether it applie
 """
 
 from chaos.simulation.faults import (
+    changes,
     clocks,
     damage,
     disks,
@@ -23,6 +24,7 @@ FAULTS: dict[str, Fault] = {
     **damage.FAULTS,
     **clocks.FAULTS,
     **operations.FAULTS,
+    **changes.FAULTS,
 }
 """All of them, in the order in which they are drawn from."""
 

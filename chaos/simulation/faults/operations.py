@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chaos.simulation.faults.act import Act, Catalogue
 from chaos.simulation.faults.losses import may_leave
 
@@ -23,11 +25,13 @@ def snapshot(act: Act) -> bool:
 
 @FAULTS.of(3)
 def transfer(act: Act) -> bool:
-    """Leadership is handed to a random member."""
-    world, leader, target = act.world, act.world.leader(), act.member()
+    """Leadership is handed to a random member that does not have it."""
+    world, leader = act.world, act.world.leader()
     node = None if leader is None else world.hosts[leader].node
-    if leader is None or node is None or leader not in world.alive():
+    others = [name for name in sorted(world.members) if name != leader]
+    if leader is None or node is None or leader not in world.alive() or not others:
         return False
+    target = act.rng.choice(others)
     with world.loop.host(leader):
         world.loop.call_soon(node.transfer, target, lambda _: None)
     act.note(f"{leader} to {target}")
@@ -82,4 +86,4 @@ def _remove(act: Act, name: str) -> bool:
     if not may_leave(act.world, name):
         return False
     act.note(name)
-    return act.world.remove(name)
+    return act.world.remove(name, partial(may_leave, act.world, name))

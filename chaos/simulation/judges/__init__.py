@@ -8,6 +8,7 @@ Each judge keeps books of its own of what it saw (`chaos.simulation.observer`), 
 | leader append-only, log matching | the members' logs | `logs` |
 | state machine safety | all apply the same; leaders hold it all; all go by the members that the log
 says | `chronicle`, `logs`, `durability`, `membership` |
+| state machine safety | members change step by step, snapshots know them | `configurations` |
 | durability | what is applied is on the platters of a majority | `durability` |
 | reads | a read sees what was acknowledged before it | `reads` |
 | one holder, tokens | locks and their queues; rings | `locks`, `rings` |

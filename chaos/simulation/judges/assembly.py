@@ -7,6 +7,7 @@ from chaos.simulation.judges.bounds import Bounds
 from chaos.simulation.judges.calm import Calm
 from chaos.simulation.judges.chronicle import Chronicle
 from chaos.simulation.judges.clocks import Clocks
+from chaos.simulation.judges.configurations import Configurations
 from chaos.simulation.judges.decisions import Decisions
 from chaos.simulation.judges.due import Due
 from chaos.simulation.judges.durability import Durability
@@ -40,6 +41,7 @@ def all_judges() -> tuple[Observer, ...]:
     return (
         ElectionSafety(),
         logs,
+        Configurations(logs),
         platters,
         Votes(logs, platters),
         chronicle,

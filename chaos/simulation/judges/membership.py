@@ -36,13 +36,14 @@ class Membership(Observer):
             held = raft.history.at(raft.applied)
             if mine is not None and held != mine:
                 text = (
-                    f"{name} has applied entry {raft.applied} and goes by {_voters(held)}; entry"
-                    f" {index} says {_voters(mine)}"
+                    f"{name} has applied entry {raft.applied} and goes by {voters_of(held)}; entry"
+                    f" {index} says {voters_of(mine)}"
                 )
                 raise Violation(SAFETY, text)
 
 
-def _voters(configuration: Any) -> str:
+def voters_of(configuration: Any) -> str:
+    """The members, in words."""
     return ", ".join(
         f"{name}{'' if member.voter else ' (learner)'} of {member.incarnation:x}"
         for name, member in configuration.members.items()
