@@ -13,6 +13,7 @@ from chaos.simulation.faults import (
     operations,
     processes,
     strangers,
+    tails,
 )
 from chaos.simulation.faults.act import Act, Catalogue, Fault
 
@@ -22,6 +23,7 @@ FAULTS: dict[str, Fault] = {
     **strangers.FAULTS,
     **disks.FAULTS,
     **damage.FAULTS,
+    **tails.FAULTS,
     **clocks.FAULTS,
     **operations.FAULTS,
     **changes.FAULTS,

@@ -68,8 +68,8 @@ def restart_damaged(act: Act, name: str, seconds: float) -> None:
     def look() -> None:
         if member.disk is not disk or name not in world.members:
             return
-        if member.node is not None:
-            # It read everything: what was hit counts no more, or it knows what it lost.
+        if member.node is not None and not member.node.raft.log.tail_cut:
+            # It read everything: what was hit counts no more, or it holds again what it lost.
             member.damaged = False
         elif member.stopped_for is not None and not world.loop.is_alive(name):
             world.wipe(name)
