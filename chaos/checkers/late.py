@@ -80,8 +80,8 @@ def _too_much(term: Term) -> Violation | None:
 
 def _too_long(term: Term, passing: Passing) -> Violation | None:
     most = _most(term)
-    if most is None or not term.sights:
-        return None
+    if most is None or len(term.sights) < 2:
+        return None  # who met it first says only that it had begun
     heard = sorted(item.end for item, _ in term.given if item.ok)
     known = [seconds for item, seconds in term.given if item.ok and seconds is not None]
     heard_of = max(chain(known, term.others), default=most)
@@ -149,8 +149,7 @@ def _grants(history: History) -> Iterator[Term]:
             token = holder.get("token")
             if isinstance(token, int):
                 key = name, token
-                term = terms.setdefault(key, Term(f"lock {name}, token {token}"))
-                term.sights.append((item, holder.get("expires_in")))
+                _term(terms, key).sights.append((item, holder.get("expires_in")))
                 if "owner" in holder:
                     holders[key] = str(holder["owner"]), holder.get("session")
         if item.kind in ("lock.acquire", "simple.lock", "lock.refresh", "lock.release"):
@@ -163,6 +162,14 @@ def _grants(history: History) -> Iterator[Term]:
             yield term
 
 
+def _term(terms: dict[tuple[str, int], Term], key: tuple[str, int]) -> Term:
+    """That of a grant, made where it is new."""
+    term = terms.get(key)
+    if term is None:
+        term = terms[key] = Term(f"lock {key[0]}, token {key[1]}")
+    return term
+
+
 def _take(
     terms: dict[tuple[str, int], Term],
     holders: dict[tuple[str, int], tuple[str, int | None]],
@@ -173,7 +180,7 @@ def _take(
         return
     simple = item.kind == "simple.lock"
     name = str(item.arguments["key" if simple else "name"])
-    term = terms.setdefault((name, token), Term(f"lock {name}, token {token}"))
+    term = _term(terms, (name, token))
     if item.ok:
         term.sights.append((item, item.answer.get("expires_in")))
     if item.kind == "lock.refresh" or (item.ok and item.kind != "lock.release"):

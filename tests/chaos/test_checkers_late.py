@@ -21,7 +21,7 @@ COMMITTED = {"id": 1, "state": "committed", "decision": "commit"}
 def writes(since: float = 0.0, until: float = END, *, every: float = 0.2) -> list[Operation]:
     """Writes that are accepted, one after the other, on locks of their own."""
     return [
-        acquire(at, at + 0.01, "w", 1_000 + number, lock=f"W{number}", ttl=1_000.0)
+        acquire(at, at + 0.01, "w", int(1_000 * (at + 1)), lock=f"W{at}", ttl=1_000.0)
         for number in range(int((until - since) / every))
         for at in (since + number * every,)
     ]

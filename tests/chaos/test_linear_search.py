@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from chaos.checkers.linear import kept
+from chaos.checkers.linear import kept, search
 from chaos.checkers.linear.search import find_order
 from chaos.checkers.linear.steps import Model, Step
 from chaos.history import Operation
@@ -206,16 +206,30 @@ def test_of_requests_that_do_the_same_the_oldest_goes_first() -> None:
     assert with_it.visited < without.visited
 
 
+def filled_again_and_again(*values: int) -> list[Step[State]]:
+    """Two requests of which nobody heard and that fill what is empty, and what was read."""
+    unheard = [Step(at(0, None), partial(swap, 0, 3, 0), optional=True) for _ in range(2)]
+    reads = [
+        Step(at(10 * n + 5, 10 * n + 9), partial(read, value), read=True)
+        for n, value in enumerate(values)
+    ]
+    return [*unheard, *reads]
+
+
 def test_merged_configurations_use_up_only_what_all_of_them_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kept, "SIMILAR", 1)
-    unheard = [Step(at(0, None), partial(swap, 0, 3, 0), optional=True) for _ in range(2)]
-    reads = [
-        Step(at(10 * n + 5, 10 * n + 9), partial(read, v), read=True)
-        for n, v in enumerate((3, 0, 3, 0))
-    ]
-    assert find_order(MODEL, [*unheard, *reads]).word == "linearizable"
+    assert find_order(MODEL, filled_again_and_again(3, 0, 3, 0)).word == "linearizable"
+
+
+def test_what_only_merged_configurations_can_do_is_no_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept, "SIMILAR", 1)
+    assert find_order(MODEL, filled_again_and_again(3, 0, 3, 0, 3)).word == "not linearizable"
+    monkeypatch.setattr(search, "KEPT", 1)
+    assert find_order(MODEL, filled_again_and_again(3, 0, 3, 0, 3)).word == "undecided"
 
 
 def test_merged_configurations_find_every_order_that_there_is(

@@ -41,13 +41,15 @@ class Kept(Generic[S]):
         self.count += 1
         return True
 
-    def merge(self) -> None:
+    def merge(self) -> bool:
         """Where many have one state and differ only in the help they had and in what changes
-        nothing, let one do whatever any of them can, and perhaps more."""
+        nothing, let one do whatever any of them can, and perhaps more; whether any were so."""
+        before = sum(map(len, self.by_state.values()))
         for state, there in self.by_state.items():
             if len(there) > SIMILAR:
                 self.by_state[state] = self._merged(there)
         self.count = sum(map(len, self.by_state.values()))
+        return self.count < before
 
     def _merged(self, there: list[tuple[Ahead, Trail]]) -> list[tuple[Ahead, Trail]]:
         count, passive = len(self.passive), self.passive

@@ -25,8 +25,10 @@ Three things keep the search small without losing an order:
 - A state from which the operation in question can no longer be explained is not pursued.
 
 Where they are many even so, configurations with one state are merged into one that can do what any
-of them can; in a long history with many unheard requests this may pass over a violation, and never
-makes one up. The search is bounded; a verdict that would rest on what was left out is `undecided`.
+of them can, and perhaps more. So where no order is found with merging, there is none; but one that
+is found may be none. Then the search is made again without merging, and leaves some out where they
+are too many: an order that is found in this way is one. The search is bounded; a verdict that would
+rest on what was left out is `undecided`.
 """
 
 from __future__ import annotations
@@ -67,13 +69,25 @@ def find_order(
     model: Model[S], steps: Iterable[Step[S]], by: By = "time", visits: int = VISITS
 ) -> Found[S]:
     """Look for an order of the steps. By revision, each that is not optional has one."""
-    return _Search(model, steps, by, visits).run()
+    given = list(steps)
+    quick = _Search(model, given, by, visits)
+    found = quick.run()
+    if found.word == "linearizable" and quick.merged:
+        return _Search(model, given, by, visits, merging=False).run()
+    return found
 
 
 class _Search(Generic[S]):
-    def __init__(self, model: Model[S], steps: Iterable[Step[S]], by: By, visits: int) -> None:
+    """One search. `merged`: whether what it found may be no order.
+
+    Args:
+        merging: whether configurations may be merged.
+    """
+
+    def __init__(
+        self, model: Model[S], given: list[Step[S]], by: By, visits: int, *, merging: bool = True
+    ) -> None:
         place = place_by_time if by == "time" else place_by_revision
-        given = list(steps)
         sure = sorted((step for step in given if not step.optional), key=place)
         unheard = sorted((step for step in given if step.optional), key=lambda step: step.begin)
         self._model = model
@@ -98,6 +112,8 @@ class _Search(Generic[S]):
         self._goals = [at for at, step in enumerate(sure) if step.leads is not None]
         self._next_goal = 0
         self._narrowed = False
+        self._merging = merging
+        self.merged = False
 
     def _alike(self) -> dict[int, int]:
         """Optional step → the one before it that does the same."""
@@ -154,7 +170,8 @@ class _Search(Generic[S]):
                     following.add(state, ahead, trail)
                 else:
                     self._explore(state, ahead, trail, number, following)
-        following.merge()
+        if self._merging and following.merge():
+            self.merged = True
         if following.count > KEPT:
             self._narrowed = True
             return self._first(following)

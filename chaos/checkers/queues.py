@@ -1,0 +1,248 @@
+"""Who waits for a lock: first come first served, as many as there can be, and not for ever.
+
+Answers do not say who stands in a queue, but how many do. Where that many can stand there and no
+more, each of them surely does; whoever asks for the lock later is not served while one of them
+still waits.
+
+An end of a wait is told when it comes by the cluster's clock, which may stand still (`passing`),
+and by a node that may be cut off from the others, or stopped: as long as neither was the case,
+nobody waits much longer than he asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from chaos.checkers.clocks import Clocks, clocks_of
+from chaos.checkers.facts import READS, SIMPLE_OWNER, holders_of, session_of, token_of
+from chaos.checkers.passing import SHARE, WRITES, Passing, cluster_time
+from chaos.checkers.recovery import windows
+from chaos.checkers.violation import Violation, shown
+from chaos.history import FOREVER, SECOND, History, Operation
+
+PASSED = "not first come first served"
+TOO_MANY = "more wait than can"
+NOBODY = "refused by nobody"
+NOT_ANSWERED = "wait without an end"
+
+Holder = tuple[str, int | None]
+
+LINGERS = 120 * SECOND
+"""Nanoseconds, besides its wait, for which one of unknown outcome may stand in a queue: nodes give
+up after seconds, and nothing here holds what they sent for minutes."""
+LATE = 4.0
+"""Seconds behind its end in which the end of a wait is told: one in which the cluster notices, and
+some for the way of the request."""
+CALLER_PAUSED = "pause-client"
+"""The fault in whose time answers wait for their callers."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """What is known of the queue of one lock, each in the order of begins.
+
+    Args:
+        waits: acquires that may wait in it.
+        grants: all acquires that were granted.
+        sights: who saw how many wait.
+    """
+
+    name: str
+    waits: list[Operation] = field(default_factory=list)
+    grants: list[Operation] = field(default_factory=list)
+    sights: list[tuple[Operation, int]] = field(default_factory=list)
+
+
+def judge(history: History) -> Iterator[Violation]:
+    """All rules about waiting."""
+    clocks = clocks_of(history)
+    for queue in _queues(history).values():
+        yield from _as_many_as_can(queue)
+        yield from _in_order(queue, clocks)
+    yield from _free_but_refused(history)
+    yield from _answered(history)
+
+
+def _queues(history: History) -> dict[str, Queue]:
+    queues: dict[str, Queue] = {}
+
+    def of(name: str) -> Queue:
+        queue = queues.get(name)
+        if queue is None:
+            queue = queues[name] = Queue(name)
+        return queue
+
+    for item in history.operations:
+        if item.kind in ("lock.acquire", "simple.lock"):
+            simple = item.kind == "simple.lock"
+            queue = of(str(item.arguments["key" if simple else "name"]))
+            waits = not simple and bool(item.arguments.get("wait"))
+            if waits and item.outcome != "never-sent":
+                queue.waits.append(item)
+            if item.ok and token_of(item) is not None:
+                queue.grants.append(item)
+            # Who waited is not counted among the others.
+            count = item.answer.get("queue") if item.slug == "lock-held" and not waits else None
+            if count is not None:
+                queue.sights.append((item, int(count)))
+        elif "consistency" in item.arguments or not item.ok:
+            continue
+        elif item.kind == "lock.read" and "queue" in item.answer:
+            queue = of(str(item.arguments["name"]))
+            queue.sights.append((item, int(item.answer["queue"])))
+        elif item.kind == "locks.list":
+            for lock in item.answer.get("locks") or ():
+                if "queue" in lock:
+                    of(str(lock.get("name"))).sights.append((item, int(lock["queue"])))
+    return queues
+
+
+def _holder(item: Operation) -> Holder:
+    if item.kind == "simple.lock":
+        return SIMPLE_OWNER, None
+    return str(item.arguments["owner"]), session_of(item)
+
+
+def _leaves(item: Operation) -> int:
+    """When a wait is surely over."""
+    return FOREVER if item.outcome == "unknown" else item.end
+
+
+def _as_many_as_can(queue: Queue) -> Iterator[Violation]:
+    """A queue is no longer than there are holders who may wait."""
+    at = 0
+    waiting: list[Operation] = []
+    lingering: dict[Holder, int] = {}
+    for item, count in queue.sights:
+        if not count:
+            continue
+        while at < len(queue.waits) and queue.waits[at].begin <= item.end:
+            other = queue.waits[at]
+            if _leaves(other) == FOREVER:
+                lingering.setdefault(_holder(other), other.begin)
+            else:
+                waiting.append(other)
+            at += 1
+        waiting = [other for other in waiting if other.end >= item.begin]
+        holders = {_holder(other) for other in waiting}.union(lingering)
+        if count > len(holders):
+            text = (
+                f"lock {queue.name} was shown with {count} in its queue, and at most"
+                f" {len(holders)} can have waited"
+            )
+            yield Violation(TOO_MANY, text, shown(*waiting[:3], item))
+
+
+def _in_order(queue: Queue, clocks: Clocks) -> Iterator[Violation]:
+    """Nobody who came later is served before one that surely waited."""
+    begins = [item.begin for item in queue.grants]
+    for waiter, sight in _surely_queued(queue):
+        own = token_of(waiter) if waiter.ok else None
+        if own is None and waiter.slug != "lock-held":
+            continue
+        until = clocks.surely_until(waiter.begin, float(waiter.arguments["wait"]))
+        for at in range(bisect_right(begins, sight.end), bisect_right(begins, waiter.end)):
+            other = queue.grants[at]
+            token = token_of(other)
+            if _holder(other) == _holder(waiter) or token is None:
+                continue
+            if token < own if own is not None else other.end < until:
+                text = (
+                    f"{_holder(other)[0]} got lock {queue.name}, though {_holder(waiter)[0]} was"
+                    " waiting for it before they asked"
+                )
+                yield Violation(PASSED, text, shown(waiter, sight, other))
+
+
+def _surely_queued(queue: Queue) -> Iterator[tuple[Operation, Operation]]:
+    """(waiter, who saw it wait), for each waiter the earliest of those."""
+    at = 0
+    waiting: list[tuple[Operation, int]] = []
+    told: set[str] = set()
+    for item, count in sorted(queue.sights, key=lambda sight: sight[0].end):
+        while at < len(queue.waits) and queue.waits[at].begin <= item.end:
+            waiting.append((queue.waits[at], _may_wait_until(queue.waits[at])))
+            at += 1
+        if not count:
+            continue
+        # Those that left before this one began may be needed by one that began still earlier.
+        waiting = [pair for pair in waiting if pair[1] >= item.begin - LINGERS]
+        by_holder: dict[Holder, list[Operation]] = defaultdict(list)
+        for other, until in waiting:
+            if until >= item.begin:
+                by_holder[_holder(other)].append(other)
+        if len(by_holder) != count:
+            continue
+        for requests in by_holder.values():
+            # Of several of one holder nobody knows which one the place is of.
+            if len(requests) == 1 and requests[0].id not in told:
+                told.add(requests[0].id)
+                yield requests[0], item
+
+
+def _may_wait_until(item: Operation) -> int:
+    if item.outcome != "unknown":
+        return item.end
+    return item.begin + int(item.arguments["wait"] * SECOND) + LINGERS
+
+
+def _free_but_refused(history: History) -> Iterator[Violation]:
+    """Who is refused a lock at once is refused because of a holder, or of somebody in front."""
+    for item in history.of("lock.acquire", "simple.lock"):
+        if item.slug != "lock-held" or item.arguments.get("wait"):
+            continue
+        if holders_of(item.answer) == [] and item.answer.get("queue") == 0:
+            text = "a lock was refused that nobody held and nobody waited for, by its own answer"
+            yield Violation(NOBODY, text, shown(item))
+
+
+def _answered(history: History) -> Iterator[Violation]:
+    """A wait ends when its time is over."""
+    waits = [
+        item
+        for item in history.of("lock.acquire", "transaction.read")
+        if item.arguments.get("wait") and _took_too_long(item)
+    ]
+    if not waits:
+        return
+    passing = cluster_time(history)
+    nodes = {node: _served(history, node) for node in {item.node for item in waits}}
+    paused = [window for window in windows(history) if window.kind == CALLER_PAUSED]
+    for item in waits:
+        if any(window.begin <= item.end and window.end >= item.begin for window in paused):
+            continue
+        wait = float(item.arguments["wait"])
+        passed = min(
+            passing.between(item.begin, item.end), nodes[item.node].between(item.begin, item.end)
+        )
+        if passed * (1 - SHARE) > wait + LATE:
+            said = item.slug or item.outcome
+            text = (
+                f"a wait of {wait:g} s took {(item.end - item.begin) / 1e9:.1f} s ({said}), while"
+                f" {item.node} answered others"
+            )
+            yield Violation(NOT_ANSWERED, text, shown(item))
+
+
+def _took_too_long(item: Operation) -> bool:
+    if item.end == FOREVER or item.outcome == "never-sent":
+        return False
+    return item.end - item.begin > (float(item.arguments["wait"]) + LATE) * SECOND
+
+
+def _served(history: History, node: str) -> Passing:
+    """The time in which a node knew what is current: told by what it answered."""
+    return Passing(
+        item
+        for item in history.operations
+        if item.ok
+        and item.node == node
+        and (item.kind in WRITES or item.kind in READS)
+        and "consistency" not in item.arguments
+    )
+
+
+__all__ = ["NOBODY", "NOT_ANSWERED", "PASSED", "TOO_MANY", "judge"]
