@@ -18,6 +18,7 @@ says | `chronicle`, `logs`, `durability`, `membership` |
 | answers | every caller hears one outcome, in time; who goes away leaves nothing | `answers`,
 `once`, `waits` |
 | bounds | nothing grows, nothing is left behind | `bounds`, `limits` |
+| strangers | who is taken for a member is that one | `strangers` |
 | liveness | a cluster that is left alone goes on | `calm`, `reigns` |
 """
 

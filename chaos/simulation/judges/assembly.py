@@ -22,6 +22,7 @@ from chaos.simulation.judges.reads import Reads
 from chaos.simulation.judges.reigns import Reigns
 from chaos.simulation.judges.rings import Rings
 from chaos.simulation.judges.sessions import Sessions
+from chaos.simulation.judges.strangers import Strangers
 from chaos.simulation.judges.votes import Votes
 from chaos.simulation.judges.waits import Waits
 from chaos.simulation.observer import Observer
@@ -56,4 +57,5 @@ def all_judges() -> tuple[Observer, ...]:
         calm,
         Reigns(),
         Membership(logs),
+        Strangers(),
     )
