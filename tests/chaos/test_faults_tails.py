@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from chaos.simulation.disk import SimDisk
+from chaos.simulation.faults.damage import JOURNAL
 from chaos.simulation.faults.losses import may_lose
 from chaos.simulation.faults.tails import tail_spots
+from chaos.simulation.judges.chronicle import Chronicle
+from chaos.simulation.judges.logs import Logs
+from chaos.simulation.judges.once import Once
+from chaos.simulation.judges.platters import Platters
 from chaos.simulation.members import Member
+from chaos.simulation.outcome import Step
+from chaos.simulation.schedule import Trouble
 from raftcoord.consensus import records, segments
 from raftcoord.consensus.records import Kind
 from tests.chaos.fault_world import Scene
@@ -115,3 +122,35 @@ def test_the_leader_is_away_while_a_majority_lacks_what_was_acknowledged() -> No
         lacking += len(ends) == 2 and max(ends) < applied
         scene.settle()
     assert lacking >= 2, "whoever was left had all that was acknowledged"
+
+
+def journal(member: Member) -> bytes:
+    files = [file for file in member.disk.list(JOURNAL) if file.endswith(".log")]
+    return b"".join(member.disk.content(f"{JOURNAL}/{file}") for file in files)
+
+
+@pytest.mark.parametrize("fault", ["flip_entry", "flip_vote", "flip_journal"])
+def test_what_is_flipped_is_told_while_it_is_whole(fault: str) -> None:
+    scene = Scene(load=40.0)
+    members = scene.world.members
+    whole = {name: journal(member) for name, member in members.items()}
+    told = dict[str, bytes]()
+
+    def said(name: str, detail: str) -> None:
+        if ", bit " in detail:
+            who = detail.split(",", maxsplit=1)[0]
+            told[who] = journal(members[who])
+
+    Trouble(scene.world, [Step(0.0, fault, seed) for seed in range(9)], said)
+    scene.run(0.0)
+    assert told
+    assert all(before == whole[who] for who, before in told.items())
+    assert all(before != journal(members[who]) for who, before in told.items())
+
+
+def test_the_platters_are_read_before_a_bit_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = list[bool]()
+    platters = Platters(Logs(Chronicle(Once(), ())))
+    monkeypatch.setattr(platters, "look", lambda: looked.append(True))
+    platters.fault(1.0, "flip_entry", "n1, bit 2 of byte 3 of data/journal/journal-00000001.log")
+    assert looked

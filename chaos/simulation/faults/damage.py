@@ -63,10 +63,11 @@ def _flip(act: Act, spots_of: Callable[[SimDisk], list[Spot]]) -> bool:
         return False
     path, begin, end = rng.choice(spots)
     offset, bit = rng.randrange(begin, end), rng.randrange(8)
+    seconds = rng.choice((0.0, rng.uniform(0.0, 4.0)))
+    # Told before, so that whoever watches can look at what was there.
+    act.note(f"{name}, bit {bit} of byte {offset} of {path}, seen in {seconds:.2f} s")
     member.damaged = True
     member.disk.flip(path, offset, bit)
-    seconds = rng.choice((0.0, rng.uniform(0.0, 4.0)))
-    act.note(f"{name}, bit {bit} of byte {offset} of {path}, seen in {seconds:.2f} s")
     restart_damaged(act, name, seconds)
     return True
 

@@ -39,7 +39,7 @@ def flip_tail(act: Act) -> bool:
     return True
 
 
-@FAULTS.of(2)
+@FAULTS.of(3)
 def flip_needed_tail(act: Act) -> bool:
     """The same for what just a majority holds, and its leader is away meanwhile.
 
@@ -191,7 +191,7 @@ def _flip(act: Act, name: str) -> bool:
         return False
     path, begin, end = spots[0] if rng.random() < 0.7 else rng.choice(spots)
     offset, bit = rng.randrange(begin, end), rng.randrange(8)
+    act.note(f"{name}, bit {bit} of byte {offset} of {path}")
     member.damaged = True
     member.disk.flip(path, offset, bit)
-    act.note(f"{name}, bit {bit} of byte {offset} of {path}")
     return True

@@ -47,6 +47,10 @@ class Platters(Observer):
             if platter is not None:
                 platter.changed(operation)
 
+    def fault(self, time: float, name: str, detail: str) -> None:
+        """What was durable was acknowledged, perhaps, though a bit of it is another next."""
+        self.look()
+
     def stopped(self, time: float, member: str, life: int, why: str) -> None:
         """The last look at what this process made durable; a power cut may have added to it."""
         platter = self._running.pop(member, None)
