@@ -11,8 +11,11 @@ from typing import Any
 
 from chaos.history import Operation
 
+PEEKS = {"lock.peek": "lock.read", "ring.peek": "ring.read"}
+"""Reads of what a node has, however old, and the reads that they are otherwise."""
 READS = frozenset(
     (
+        *PEEKS,
         "lock.read",
         "lock.check",
         "locks.list",

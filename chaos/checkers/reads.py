@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chaos.checkers.facts import READS
+from chaos.checkers.facts import PEEKS, READS
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.violation import Violation, shown
 from chaos.history import History, Operation
@@ -26,12 +26,16 @@ ENTRIES_OF_THEIR_OWN = frozenset(
 VOLATILE = frozenset(("expires_in", "retry_after"))
 """Fields that may be counted at the moment of the answer."""
 
+_WHEN = frozenset(("wait", "min_revision"))
+"""Arguments that say when a question is answered, and not by what."""
+
 _to_json = msgspec.json.Encoder(order="deterministic").encode
 
 
 def judge(history: History) -> Iterator[Violation]:
     """All rules about reads and revisions."""
     yield from _revisions(history)
+    yield from _reached(history)
     yield from _one_content(history)
     yield from _same_in_the_end(history)
 
@@ -48,7 +52,7 @@ def _revisions(history: History) -> Iterator[Violation]:
     seen = [
         Seen(item, item.revision, made=item.ok and _appends(item))
         for item in history.operations
-        if item.revision is not None and _evaluated(item)
+        if item.revision is not None and item.kind not in PEEKS and _evaluated(item)
     ]
     for earlier, later in falls(seen):
         text = (
@@ -59,6 +63,14 @@ def _revisions(history: History) -> Iterator[Violation]:
     for first, second in repeats(seen):
         text = f"two writes stand at revision {first.number}"
         yield Violation("revision repeated", text, shown(first.operation, second.operation))
+
+
+def _reached(history: History) -> Iterator[Violation]:
+    for item in history.operations:
+        wanted = item.arguments.get("min_revision")
+        if wanted and item.ok and item.revision is not None and item.revision < wanted:
+            text = f"revision {wanted} was asked for, {item.revision} was answered"
+            yield Violation("revision not reached", text, shown(item))
 
 
 def _appends(item: Operation) -> bool:
@@ -80,8 +92,8 @@ def _one_content(history: History) -> Iterator[Violation]:
 
 
 def _question(item: Operation) -> bytes:
-    arguments = {key: value for key, value in item.arguments.items() if key != "wait"}
-    return _to_json([item.kind, arguments])
+    arguments = {key: value for key, value in item.arguments.items() if key not in _WHEN}
+    return _to_json([PEEKS.get(item.kind, item.kind), arguments])
 
 
 def _steady(value: Any) -> Any:

@@ -21,6 +21,7 @@ from chaos.history import History, Operation
 
 VIRTUAL_NODES = 128
 """The default; reads show another one."""
+_KINDS = ("ring.put", "ring.delete", "ring.join", "ring.leave", "ring.read", "ring.lookup")
 Content = dict[str, float]
 """Member → weight."""
 OUT = None
@@ -44,25 +45,29 @@ class Changes:
 
 @dataclass(slots=True)
 class Ring:
-    """All that is known of a ring: changes by member, reads, sights of its version, lookups."""
+    """All that is known of a ring: changes by member, reads, sights of its version, lookups;
+    `remade`: it was deleted, perhaps, and what was in it was lost."""
 
     name: str
     changes: dict[str, Changes] = field(default_factory=dict)
     reads: list[tuple[Operation, int, Content]] = field(default_factory=list)
     versions: list[Seen] = field(default_factory=list)
     lookups: list[tuple[Operation, int, list[str]]] = field(default_factory=list)
+    remade: bool = False
 
 
 def rings_of(history: History) -> dict[str, Ring]:
     """Ring → what is known of it."""
     rings: dict[str, Ring] = {}
-    for item in history.of("ring.put", "ring.join", "ring.leave", "ring.read", "ring.lookup"):
+    for item in history.of(*_KINDS):
         ring = rings.setdefault(str(item.arguments["ring"]), Ring(str(item.arguments["ring"])))
         version = version_of(item) if item.ok else None
         if version is not None:
             made = item.answer.get("changed") is True
             ring.versions.append(Seen(item, version, made))
-        if item.kind in ("ring.join", "ring.leave"):
+        if item.kind == "ring.delete":
+            ring.remade |= item.sent
+        elif item.kind in ("ring.join", "ring.leave"):
             _changed(ring, item, version)
         elif version is not None and item.kind == "ring.read":
             content = ring_members(item.answer)
@@ -91,6 +96,8 @@ def judge(history: History) -> Iterator[Violation]:
     for ring in rings_of(history).values():
         yield from _versions(ring)
         yield from _one_content(ring)
+        if ring.remade:
+            continue
         yield from _changes_stay(ring)
         yield from _changes_once(ring)
         yield from _with_their_session(ring, sessions)

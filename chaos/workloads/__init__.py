@@ -8,6 +8,7 @@ from chaos.workloads.leaving import Leaving
 from chaos.workloads.library import Library
 from chaos.workloads.locks import Locks
 from chaos.workloads.probe import Probe
+from chaos.workloads.remade import Remade
 from chaos.workloads.rings import Rings
 from chaos.workloads.sessions import Sessions
 from chaos.workloads.simple import Simple
@@ -15,7 +16,8 @@ from chaos.workloads.transactions import Transactions
 from chaos.workloads.workload import Workload
 
 WORKLOADS: dict[str, type[Workload]] = {
-    kind.name: kind for kind in (Locks, Sessions, Rings, Transactions, Simple, Library, Leaving)
+    kind.name: kind
+    for kind in (Locks, Sessions, Rings, Transactions, Simple, Library, Leaving, Remade)
 }
 
 

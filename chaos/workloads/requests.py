@@ -10,8 +10,10 @@ Arguments are named as in the API; durations are seconds.
 | lock.read; locks.list | name; limit |
 | session.open; .keepalive, .close, .read | ttl; id |
 | sessions.list | limit, after? |
+| ring.put, ring.delete | ring; put: virtual_nodes? |
 | ring.join, ring.leave | ring, member; join: weight?, session? |
 | ring.read; ring.lookup; rings.list | ring; ring, key, n; limit |
+| lock.peek; ring.peek | name; ring: as read, with consistency=stale; min_revision? |
 | transaction.begin | participants, timeout, decide, session? |
 | transaction.vote | id, participant, vote |
 | transaction.commit, .rollback; .ack | id; id, participant |
@@ -75,6 +77,11 @@ def _without_body(method: str, path: str, *in_path: str) -> Callable[[Arguments]
     return make
 
 
+def _peek(path: str, in_path: str) -> Callable[[Arguments], Request]:
+    read = _without_body("GET", path, in_path)
+    return lambda arguments: read({**arguments, "consistency": "stale"})
+
+
 def _name(value: Any) -> str:
     return quote(str(value), safe="")
 
@@ -100,6 +107,10 @@ _KINDS: dict[str, Callable[[Arguments], Request]] = {
     "session.close": _without_body("DELETE", "/v1/sessions/{}", "id"),
     "session.read": _without_body("GET", "/v1/sessions/{}", "id"),
     "sessions.list": _without_body("GET", "/v1/sessions"),
+    "lock.peek": _peek("/v1/locks/{}", "name"),
+    "ring.peek": _peek("/v1/rings/{}", "ring"),
+    "ring.put": _put("/v1/rings/{}", "ring"),
+    "ring.delete": _without_body("DELETE", "/v1/rings/{}", "ring"),
     "ring.join": _put("/v1/rings/{}/members/{}", "ring", "member"),
     "ring.leave": _without_body("DELETE", "/v1/rings/{}/members/{}", "ring", "member"),
     "ring.read": _without_body("GET", "/v1/rings/{}", "ring"),

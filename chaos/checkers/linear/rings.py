@@ -165,8 +165,18 @@ def objects_of(history: History) -> Iterator[tuple[str, Model[Ring], list[Step[R
             if made is not None:
                 steps[str(item.arguments["ring"])].append(made)
     model = Model(ABSENT, partial(alone, reader.sessions), version, words)
+    remade = _remade(history)
     for name, of_ring in steps.items():
+        if name in remade or (remade and name not in reader.from_the_first):
+            continue
         yield f"ring {name}", model, of_ring
+
+
+def _remade(history: History) -> frozenset[str]:
+    """Rings that were made or deleted by name: `chaos.checkers.remade` is their judge. A ring that
+    is first made behind one that was deleted does not begin at version 1."""
+    named = history.of("ring.put", "ring.delete")
+    return frozenset(str(item.arguments["ring"]) for item in named if item.sent)
 
 
 class _Reader:
@@ -175,6 +185,11 @@ class _Reader:
     def __init__(self, history: History) -> None:
         self.sessions = session_ends(history)
         self._nodes: dict[str, int] = {}
+        self.from_the_first = {
+            str(item.arguments["ring"])
+            for item in history.of("ring.join", "ring.read", "ring.lookup")
+            if item.ok and version_of(item) == 1
+        }
         for item in history.of("ring.read"):
             if item.ok and "virtual_nodes" in item.answer:
                 self._nodes[str(item.arguments["ring"])] = int(item.answer["virtual_nodes"])

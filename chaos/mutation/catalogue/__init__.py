@@ -7,6 +7,7 @@ from chaos.mutation.catalogue import (
     links,
     membership,
     objects,
+    rare,
     reads,
     replication,
     storage,
@@ -23,6 +24,7 @@ _ALL = (
     *leases.MUTATIONS,
     *objects.MUTATIONS,
     *answers.MUTATIONS,
+    *rare.MUTATIONS,
 )
 
 MUTATIONS: dict[str, Mutation] = {mutation.name: mutation for mutation in _ALL}
