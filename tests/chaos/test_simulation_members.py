@@ -52,6 +52,38 @@ def test_a_removed_member_stops_and_loses_its_data(world: World) -> None:
     settle(world)
 
 
+def test_a_member_is_taken_out_only_when_it_may_leave(world: World) -> None:
+    may = False
+    assert world.remove("n5", lambda: may)
+    world.run(3)
+    assert "n5" in world.members
+    may = True
+    world.until(are_voters(world, "n1", "n2", "n3", "n4"), 10, "four vote")
+
+
+def test_nobody_knows_the_members_while_one_that_is_down_may_have_others(world: World) -> None:
+    leader = world.leader()
+    assert leader is not None
+    out = next(name for name in world.members if name != leader)
+    for name in world.members:
+        if name != leader:
+            world.loop.net.cut(leader, name)
+    node = world.hosts[leader].node
+    assert node is not None
+    with world.loop.host(leader):
+        node.remove(out, lambda _: None)
+    assert world.configuration() is None
+    world.kill(leader)
+    assert world.configuration() is None
+    world.loop.net.heal_all()
+    world.until(lambda: world.configuration() is not None, 10, "another entry stands there")
+    known = world.configuration()
+    assert known is not None
+    assert out in known.members
+    world.start(leader)
+    settle(world)
+
+
 def test_a_leader_that_is_removed_steps_down_first(world: World) -> None:
     leader = world.leader()
     assert leader is not None
