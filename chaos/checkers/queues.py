@@ -1,8 +1,9 @@
 """Who waits for a lock: first come first served, as many as there can be, and not for ever.
 
 Answers do not say who stands in a queue, but how many do. Where that many can stand there and no
-more, each of them surely does; whoever asks for the lock later is not served while one of them
-still waits.
+more, each of them surely does. And who waited in vain for as long as he wanted stood there so long
+before he was told, at least. Whoever asks for the lock later is not served while one of them still
+waits, and who counts them misses none.
 
 An end of a wait is told when it comes by the cluster's clock, which may stand still (`passing`),
 and by a node that may be cut off from the others, or stopped: as long as neither was the case,
@@ -15,16 +16,20 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from chaos.checkers.clocks import Clocks, clocks_of
 from chaos.checkers.facts import READS, SIMPLE_OWNER, holders_of, session_of, token_of
 from chaos.checkers.passing import SHARE, WRITES, Passing, cluster_time
+from chaos.checkers.reads import appends
 from chaos.checkers.recovery import windows
 from chaos.checkers.violation import Violation, shown
 from chaos.history import FOREVER, SECOND, History, Operation
 
 PASSED = "not first come first served"
 TOO_MANY = "more wait than can"
+TOO_FEW = "fewer wait than must"
+CUT_SHORT = "wait cut short"
 NOBODY = "refused by nobody"
 NOT_ANSWERED = "wait without an end"
 
@@ -58,10 +63,13 @@ class Queue:
 
 def judge(history: History) -> Iterator[Violation]:
     """All rules about waiting."""
-    clocks = clocks_of(history)
+    clocks, entries = clocks_of(history), Entries(history)
     for queue in _queues(history).values():
         yield from _as_many_as_can(queue)
-        yield from _in_order(queue, clocks)
+        in_vain = list(_waited_in_vain(queue, clocks))
+        yield from _cut_short(queue, in_vain)
+        yield from _as_many_as_must(queue, in_vain, entries)
+        yield from _in_order(queue, [*_seen_in_queue(queue, clocks), *in_vain])
     yield from _free_but_refused(history)
     yield from _answered(history)
 
@@ -136,29 +144,97 @@ def _as_many_as_can(queue: Queue) -> Iterator[Violation]:
             yield Violation(TOO_MANY, text, shown(*waiting[:3], item))
 
 
-def _in_order(queue: Queue, clocks: Clocks) -> Iterator[Violation]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A wait that surely was in the queue.
+
+    Args:
+        since: whoever asked for the lock behind it came later.
+        until: up to then, at least, it waited, where it was not granted.
+        sight: who saw it wait, if that is what says so.
+    """
+
+    waiter: Operation
+    since: int
+    until: int
+    sight: Operation | None = None
+
+
+def _waited_in_vain(queue: Queue, clocks: Clocks) -> Iterator[Place]:
+    """Those that were refused when their wait was over: so long before, they were in the log."""
+    for item in queue.waits:
+        if item.slug == "lock-held":
+            until = clocks.surely_until(item.begin, float(item.arguments["wait"]))
+            yield Place(item, item.end - (until - item.begin), until)
+
+
+def _cut_short(queue: Queue, in_vain: list[Place]) -> Iterator[Violation]:
+    for place in in_vain:
+        item = place.waiter
+        if item.end < place.until:
+            text = (
+                f"who wanted to wait {item.arguments['wait']:g} s for lock {queue.name} was refused"
+                f" after {(item.end - item.begin) / 1e9:.2f} s"
+            )
+            yield Violation(CUT_SHORT, text, shown(item))
+
+
+class Entries:
+    """The acknowledged operations that are an entry of their own in the log."""
+
+    def __init__(self, history: History) -> None:
+        entries = [item for item in history.operations if item.ok and appends(item)]
+        self._begins = [item.begin for item in entries]
+        ends = accumulate((item.end for item in reversed(entries)), min)
+        self._earliest = list(ends)[::-1]
+
+    def first_after(self, moment: int) -> int:
+        """When the first of those that began behind the moment was there for everybody, and all
+        that was in the log before it."""
+        at = bisect_right(self._begins, moment)
+        return self._earliest[at] if at < len(self._earliest) else FOREVER
+
+
+def _as_many_as_must(queue: Queue, in_vain: list[Place], entries: Entries) -> Iterator[Violation]:
+    """A queue is no shorter than those that surely stand in it."""
+    begins = [item.begin for item, _ in queue.sights]
+    there: dict[int, list[Operation]] = defaultdict(list)
+    for place in in_vain:
+        if place.since < place.until and queue.sights:
+            seen = entries.first_after(place.since)
+            for at in range(bisect_right(begins, seen), bisect_right(begins, place.until)):
+                if queue.sights[at][0].end < place.until:
+                    there[at].append(place.waiter)
+    for at, waiters in there.items():
+        item, count = queue.sights[at]
+        if count < len({_holder(waiter) for waiter in waiters}):
+            text = f"lock {queue.name} was shown with {count} in its queue, where more waited"
+            yield Violation(TOO_FEW, text, shown(*waiters[:3], item))
+
+
+def _in_order(queue: Queue, places: list[Place]) -> Iterator[Violation]:
     """Nobody who came later is served before one that surely waited."""
     begins = [item.begin for item in queue.grants]
-    for waiter, sight in _surely_queued(queue):
+    for place in places:
+        waiter = place.waiter
         own = token_of(waiter) if waiter.ok else None
         if own is None and waiter.slug != "lock-held":
             continue
-        until = clocks.surely_until(waiter.begin, float(waiter.arguments["wait"]))
-        for at in range(bisect_right(begins, sight.end), bisect_right(begins, waiter.end)):
+        for at in range(bisect_right(begins, place.since), bisect_right(begins, waiter.end)):
             other = queue.grants[at]
             token = token_of(other)
             if _holder(other) == _holder(waiter) or token is None:
                 continue
-            if token < own if own is not None else other.end < until:
+            if token < own if own is not None else other.end < place.until:
                 text = (
                     f"{_holder(other)[0]} got lock {queue.name}, though {_holder(waiter)[0]} was"
                     " waiting for it before they asked"
                 )
-                yield Violation(PASSED, text, shown(waiter, sight, other))
+                yield Violation(PASSED, text, shown(waiter, place.sight, other))
 
 
-def _surely_queued(queue: Queue) -> Iterator[tuple[Operation, Operation]]:
-    """(waiter, who saw it wait), for each waiter the earliest of those."""
+def _seen_in_queue(queue: Queue, clocks: Clocks) -> Iterator[Place]:
+    """Those that were seen to wait, because nobody else can have been."""
     at = 0
     waiting: list[tuple[Operation, int]] = []
     told: set[str] = set()
@@ -179,8 +255,10 @@ def _surely_queued(queue: Queue) -> Iterator[tuple[Operation, Operation]]:
         for requests in by_holder.values():
             # Of several of one holder nobody knows which one the place is of.
             if len(requests) == 1 and requests[0].id not in told:
-                told.add(requests[0].id)
-                yield requests[0], item
+                waiter = requests[0]
+                told.add(waiter.id)
+                wait = float(waiter.arguments["wait"])
+                yield Place(waiter, item.end, clocks.surely_until(waiter.begin, wait), item)
 
 
 def _may_wait_until(item: Operation) -> int:
@@ -190,12 +268,13 @@ def _may_wait_until(item: Operation) -> int:
 
 
 def _free_but_refused(history: History) -> Iterator[Violation]:
-    """Who is refused a lock at once is refused because of a holder, or of somebody in front."""
+    """Who is refused a lock is refused because of a holder, or of somebody in front."""
     for item in history.of("lock.acquire", "simple.lock"):
-        if item.slug != "lock-held" or item.arguments.get("wait"):
+        if item.slug != "lock-held" or item.answer.get("queue") != 0:
             continue
-        if holders_of(item.answer) == [] and item.answer.get("queue") == 0:
-            text = "a lock was refused that nobody held and nobody waited for, by its own answer"
+        free = not item.arguments.get("wait") and holders_of(item.answer) == []
+        if free or item.answer.get("reason") == "queued":
+            text = "a lock was refused because of nobody: its own answer shows nobody in the queue"
             yield Violation(NOBODY, text, shown(item))
 
 
@@ -245,4 +324,4 @@ def _served(history: History, node: str) -> Passing:
     )
 
 
-__all__ = ["NOBODY", "NOT_ANSWERED", "PASSED", "TOO_MANY", "judge"]
+__all__ = ["CUT_SHORT", "NOBODY", "NOT_ANSWERED", "PASSED", "TOO_FEW", "TOO_MANY", "judge"]

@@ -50,7 +50,7 @@ def _evaluated(item: Operation) -> bool:
 
 def _revisions(history: History) -> Iterator[Violation]:
     seen = [
-        Seen(item, item.revision, made=item.ok and _appends(item))
+        Seen(item, item.revision, made=item.ok and appends(item))
         for item in history.operations
         if item.revision is not None and item.kind not in PEEKS and _evaluated(item)
     ]
@@ -73,7 +73,8 @@ def _reached(history: History) -> Iterator[Violation]:
             yield Violation("revision not reached", text, shown(item))
 
 
-def _appends(item: Operation) -> bool:
+def appends(item: Operation) -> bool:
+    """Whether it is an entry of its own in the log, where it was acknowledged."""
     if item.kind == "lock.acquire":
         return not item.arguments.get("wait")
     return item.kind in ENTRIES_OF_THEIR_OWN

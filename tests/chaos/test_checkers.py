@@ -21,7 +21,7 @@ def kill(at: float, role: str = "leader") -> Fault:
 
 
 def final(node: str, revision: int, count: int = 0) -> Operation:
-    answer = {"locks": [{"name": "L", "holders": [], "queue": count}]}
+    answer = {"locks": [{"name": f"L{count}", "holders": [], "queue": 0}]}
     return op(
         10, 11, "locks.list", by="final", node=node, revision=revision, answer=answer, limit=9
     )

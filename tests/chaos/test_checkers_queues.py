@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from chaos.checkers.queues import NOBODY, NOT_ANSWERED, PASSED, TOO_MANY
+from chaos.checkers.queues import (
+    CUT_SHORT,
+    NOBODY,
+    NOT_ANSWERED,
+    PASSED,
+    TOO_FEW,
+    TOO_MANY,
+)
 from chaos.history import SECOND, Fault, Operation
 from tests.chaos.histories import Story, acquire, found, holder, op, release, rules
 from tests.chaos.test_checkers_late import writes
@@ -102,6 +109,29 @@ GOOD: dict[str, Story] = {
         ),
         acquire(0, 1, "a", 1, wait=5),
     ],
+    "who came late to the queue need not be counted before": lambda: [
+        *writes(),
+        held(),
+        in_vain(1, 9, "a", 6),
+        waited_for(2.9, 0),
+    ],
+    "nor as long as nothing says that it was committed": lambda: [
+        held(),
+        in_vain(1, 9, "a", 6),
+        waited_for(4, 0),
+    ],
+    "nor when its wait may be over": lambda: [
+        *writes(),
+        held(),
+        in_vain(1, 7.1, "a", 6),
+        waited_for(6.9, 0),
+    ],
+    "a later one is served when a wait may be over": lambda: [
+        held(),
+        in_vain(1, 7.1, "a", 6),
+        acquire(3, 6.95, "b", 2, wait=9),
+        release(6.8, 6.9, "x", 1),
+    ],
     "a wait that ends in time": lambda: [*writes(), held(), in_vain(1, 6.2, "a", 5)],
     "a wait that outlasts the time without a leader": lambda: [
         *writes(0, 10),
@@ -132,6 +162,37 @@ BAD: dict[str, tuple[str, Story]] = {
             waited_for(2, 1),
             acquire(3, 5, "b", 2, wait=9),
             release(4, 4.5, "x", 1),
+        ],
+    ),
+    "and nobody saw it wait, but it was told late enough": (
+        PASSED,
+        lambda: [
+            held(),
+            in_vain(1, 11.1, "a", 10),
+            acquire(3, 5, "b", 2, wait=9),
+            release(4, 4.5, "x", 1),
+        ],
+    ),
+    "a wait is over too early": (CUT_SHORT, lambda: [held(), in_vain(1, 3, "a", 6)]),
+    "somebody waits and is not counted": (
+        TOO_FEW,
+        lambda: [*writes(), held(), in_vain(1, 7.1, "a", 6), waited_for(4, 0)],
+    ),
+    "two wait and one is counted": (
+        TOO_FEW,
+        lambda: [
+            *writes(),
+            held(),
+            in_vain(1, 7.1, "a", 6),
+            in_vain(1, 7.1, "b", 6),
+            waited_for(4, 1),
+        ],
+    ),
+    "refused by the queue, in which nobody is": (
+        NOBODY,
+        lambda: [
+            held(),
+            acquire(3, 4, "a", slug="lock-held", answer={**HELD, "queue": 0, "reason": "queued"}),
         ],
     ),
     "one who does not wait passes": (
