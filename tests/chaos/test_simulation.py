@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from chaos.checkers.linear import search
@@ -70,6 +72,15 @@ def test_a_run_that_is_cut_off_does_not_settle() -> None:
     outcome = simulate(1, THREE, until=2.5)
     assert outcome.broken is None
     assert outcome.seconds == pytest.approx(2.5)
+
+
+def test_nothing_is_left_of_a_run_when_it_is_over() -> None:
+    simulate(1, CALM)
+    gc.collect()
+    before = len(gc.get_objects())
+    for seed in (2, 3):
+        simulate(seed, CALM)
+    assert len(gc.get_objects()) < before + 1_000
 
 
 def test_an_observer_ends_a_run_at_once() -> None:
