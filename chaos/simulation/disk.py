@@ -143,6 +143,8 @@ class SimDisk:
         watch: told of each of them that was done; it stays.
         capacity: bytes that all files together may take; None for no limit.
         fail_next_sync: let the next file sync raise EIO.
+        fail_next: operation of which the next one raises EIO: "write", of which half is done,
+            "sync_dir", "create", "rename", "remove" … of which nothing is.
         failing_reads: how many of the next reads raise EIO.
         life: how often it crashed.
     """
@@ -153,6 +155,7 @@ class SimDisk:
         self.watch: Watch | None = None
         self.capacity: int | None = None
         self.fail_next_sync = False
+        self.fail_next: str | None = None
         self.failing_reads = 0
         self.life = 0
         self._dead = False
@@ -229,6 +232,11 @@ class SimDisk:
         if self._dead:
             raise Killed(f"{name} of {path} by a process that is dead")
         self.operations += 1
+        if name == self.fail_next:
+            self.fail_next = None
+            if half is not None:
+                half()
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         if self.hook is None:
             whole()
         else:

@@ -82,6 +82,31 @@ def failed_sync(act: Act) -> bool:
 
 
 @FAULTS.of(2)
+def failed_write(act: Act) -> bool:
+    """The next write to one disk fails half done: the same."""
+    return _fails(act, "write")
+
+
+@FAULTS.of(2)
+def failed_folder(act: Act) -> bool:
+    """The next change of one disk's folders, or their next sync, fails: the same."""
+    return _fails(act, act.rng.choice(("sync_dir", "create", "rename", "remove")))
+
+
+def _fails(act: Act, operation: str) -> bool:
+    name, world = act.member(), act.world
+    if world.hosts[name].node is None:
+        return False
+    disk, seconds = world.hosts[name].disk, act.rng.uniform(0.5, 4.0)
+    world.expect_stop(name, "Input/output error", seconds + _SETTLED)
+    disk.fail_next = operation
+    act.note(f"{name}, {operation}")
+    act.until(seconds, setattr, disk, "fail_next", None)
+    come_back(act, name, seconds + 0.1)
+    return True
+
+
+@FAULTS.of(2)
 def failing_reads(act: Act) -> bool:
     """Some reads of one disk fail: while its process runs, or when it starts again."""
     name, world, rng = act.member(), act.world, act.rng

@@ -19,6 +19,7 @@ says | `chronicle`, `logs`, `durability`, `membership` |
 `once`, `waits` |
 | bounds | nothing grows, nothing is left behind | `bounds`, `limits` |
 | strangers | who is taken for a member is that one | `strangers` |
+| full disks | nothing is appended that cannot be kept; who leads has room | `room` |
 | liveness | a cluster that is left alone goes on | `calm`, `reigns` |
 """
 

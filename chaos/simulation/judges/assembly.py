@@ -21,6 +21,7 @@ from chaos.simulation.judges.platters import Platters
 from chaos.simulation.judges.reads import Reads
 from chaos.simulation.judges.reigns import Reigns
 from chaos.simulation.judges.rings import Rings
+from chaos.simulation.judges.room import Room
 from chaos.simulation.judges.sessions import Sessions
 from chaos.simulation.judges.strangers import Strangers
 from chaos.simulation.judges.votes import Votes
@@ -58,4 +59,5 @@ def all_judges() -> tuple[Observer, ...]:
         Reigns(),
         Membership(logs),
         Strangers(),
+        Room(),
     )

@@ -96,7 +96,7 @@ def is_calm(world: Any) -> bool:
             return False
         if disk.capacity is not None or disk.hook is not None or disk.fail_next_sync:
             return False
-        if disk.failing_reads or edges.sync != world.sync:
+        if disk.failing_reads or disk.fail_next or edges.sync != world.sync:
             return False
     return True
 
