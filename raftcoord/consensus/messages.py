@@ -161,6 +161,7 @@ class Join(Message, frozen=True, tag="join"):
     """A node with an empty log asks to be taken in as a learner, and promoted when caught up.
 
     index, entry_term: an entry of its log whose configuration it is in; 0 where there is none.
+    node: who asks, where a follower sends it on to the leader; else empty.
     """
 
     incarnation: Number
@@ -168,6 +169,7 @@ class Join(Message, frozen=True, tag="join"):
     http: str
     index: Number = 0
     entry_term: Number = 0
+    node: str = ""
 
 
 class Diverged(Message, frozen=True, tag="diverged"):

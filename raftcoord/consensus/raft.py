@@ -5,6 +5,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from raftcoord.consensus import messages as msg
 from raftcoord.consensus.core import LEADER
 from raftcoord.consensus.membership import (
@@ -169,18 +171,25 @@ class Raft(Serving):
 
     def on_join(self, node: PeerNode, m: msg.Join) -> None:
         """A node with an empty log asks in: as a learner under a new incarnation, whoever had
-        its name before. It is promoted when it has caught up."""
+        its name before. It is promoted when it has caught up.
+
+        It knows those that were members when it was started: the leader may be none of them.
+        """
         if self.role != LEADER:
+            if not m.node and self.leader is not None:
+                self.send(self.leader, msgspec.structs.replace(m, node=node.id))
+                self.host.wake()
             return
-        known = self.history.current.members.get(node.id)
+        name = m.node or node.id
+        known = self.history.current.members.get(name)
         if known is not None and known.incarnation == m.incarnation:
             return
         if 0 < m.index <= self.commit and self.term_at(m.index) == m.entry_term:
             return  # it was taken in, and has been removed since
         learner = Member(m.peer, m.http, incarnation=m.incarnation, voter=False, promote=True)
-        new = self.history.current.with_member(node.id, learner)
+        new = self.history.current.with_member(name, learner)
         if new.voters:
-            _log.info("%s joins as a learner", node.id)
+            _log.info("%s joins as a learner", name)
             self.change_configuration(new, lambda _: None)
 
     # Hand-over.

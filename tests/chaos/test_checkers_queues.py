@@ -45,6 +45,13 @@ GOOD: dict[str, Story] = {
         release(4, 4.5, "x", 1),
         release(6, 6.5, "a", 2),
     ],
+    "who was not heard joins the place that it had": lambda: [
+        held(),
+        acquire(1, None, "b", wait=9),
+        in_vain(2, 7, "a", 5),
+        acquire(3, 5, "b", 2, wait=9),
+        release(4, 4.5, "x", 1),
+    ],
     "nobody knows who came first": lambda: [
         held(),
         acquire(1, 7, "a", 3, wait=9),

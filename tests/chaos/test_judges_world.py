@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from raftcoord.machine.answers import Answers
 from raftcoord.machine.grants import Grants
 from raftcoord.machine.transaction_records import Transaction
 from raftcoord.server.waits import AcquireWaits
+from tests.chaos.judged import broken
 
 THREE = replace(PROFILES["three"], seconds=8.0, http_every=0)
 CUTS = replace(THREE, load=80.0, pause=0.5, faults={"isolate_leader": 4, "split": 2})
@@ -195,6 +197,17 @@ def test_a_broken_product_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -
             assert broken.judge in judges, broken.text
             return
     raise AssertionError("nobody noticed in six seeds")
+
+
+def test_a_larger_load_may_hold_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = bounds.LIMITS["answers"] * 5
+    monkeypatch.setattr(bounds, "sizes_of", lambda world: {"n1": {"answers": held}})
+    judge = Bounds()
+    judge.began(SimpleNamespace(profile=replace(THREE, clients=60)))
+    judge.looked(1.0, None)
+    judge.began(SimpleNamespace(profile=THREE))
+    with broken("bounds", "n1 has 5000 answers, and may have 1000"):
+        judge.looked(1.5, None)
 
 
 def test_a_table_that_grows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

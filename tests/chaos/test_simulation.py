@@ -56,11 +56,6 @@ def test_what_no_judge_could_tell_is_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert outcome.broken is None
 
 
-def test_a_larger_load_may_hold_more() -> None:
-    crowd = replace(CALM, clients=150, load=600.0, seconds=3.0)
-    assert simulate(1, crowd, steps=()).broken is None
-
-
 def test_without_faults_nearly_everything_is_answered() -> None:
     outcome = simulate(1, CALM, steps=())
     assert outcome.broken is None

@@ -316,6 +316,21 @@ def test_a_wiped_member_comes_back_as_a_learner_and_is_promoted(killed: str) -> 
     assert world.seen("C") == ["value", "with the new one"]
 
 
+def test_a_follower_sends_a_join_on_to_its_leader_once() -> None:
+    world = led_by_a()
+    world.join("D", 7)
+    join = msg.Join(term=0, incarnation=7, peer="D:1", http="D:2")
+    world.hand("D", "B", join)
+    [forwarded] = [m for m in world.under_way("B", "A") if isinstance(m, msg.Join)]
+    assert (forwarded.node, forwarded.incarnation, forwarded.peer) == ("D", 7, "D:1")
+    world.hand("A", "C", forwarded)
+    assert not [m for m in world.under_way("C", "A") if isinstance(m, msg.Join)]
+    world.hand("B", "A", forwarded)
+    learner = world["A"].history.current.members["D"]
+    assert (learner.incarnation, learner.voter) == (7, False)
+    assert "B" in world["A"].voters
+
+
 def test_a_join_adopts_no_term_and_is_for_the_leader_only() -> None:
     world = led_by_a()
     world.join("D", 7)
