@@ -202,12 +202,12 @@ def test_a_broken_product_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -
 def test_a_larger_load_may_hold_more(monkeypatch: pytest.MonkeyPatch) -> None:
     held = bounds.LIMITS["answers"] * 5
     monkeypatch.setattr(bounds, "sizes_of", lambda world: {"n1": {"answers": held}})
-    judge = Bounds()
-    judge.began(SimpleNamespace(profile=replace(THREE, clients=60)))
-    judge.looked(1.0, None)
-    judge.began(SimpleNamespace(profile=THREE))
+    crowd, usual = Bounds(), Bounds()
+    crowd.began(SimpleNamespace(profile=replace(THREE, clients=60)))
+    crowd.looked(1.0, None)
+    usual.began(SimpleNamespace(profile=THREE))
     with broken("bounds", "n1 has 5000 answers, and may have 1000"):
-        judge.looked(1.5, None)
+        usual.looked(1.0, None)
 
 
 def test_a_table_that_grows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
