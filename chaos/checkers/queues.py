@@ -215,10 +215,6 @@ def _as_many_as_must(queue: Queue, in_vain: list[Place], entries: Entries) -> It
 def _in_order(queue: Queue, places: list[Place]) -> Iterator[Violation]:
     """Nobody who came later is served before one that surely waited."""
     begins = [item.begin for item in queue.grants]
-    unheard: dict[Holder, int] = {}
-    for item in queue.waits:
-        if item.outcome == "unknown":
-            unheard.setdefault(_holder(item), item.begin)
     for place in places:
         waiter = place.waiter
         own = token_of(waiter) if waiter.ok else None
@@ -229,14 +225,24 @@ def _in_order(queue: Queue, places: list[Place]) -> Iterator[Violation]:
             token = token_of(other)
             if _holder(other) == _holder(waiter) or token is None:
                 continue
-            if unheard.get(_holder(other), FOREVER) < other.begin:
-                continue  # it may have joined a place of its own that is older
-            if token < own if own is not None else other.end < place.until:
+            passed = token < own if own is not None else other.end < place.until
+            if passed and not _may_have_joined(queue, other):
                 text = (
                     f"{_holder(other)[0]} got lock {queue.name}, though {_holder(waiter)[0]} was"
                     " waiting for it before they asked"
                 )
                 yield Violation(PASSED, text, shown(waiter, place.sight, other))
+
+
+def _may_have_joined(queue: Queue, item: Operation) -> bool:
+    """Whether its holder may have had a place of an earlier request."""
+    return any(
+        other is not item
+        and _holder(other) == _holder(item)
+        and other.begin <= item.end
+        and _may_wait_until(other) >= item.begin
+        for other in queue.waits
+    )
 
 
 def _seen_in_queue(queue: Queue, clocks: Clocks) -> Iterator[Place]:

@@ -33,7 +33,7 @@ def in_vain(begin: float, end: float, owner: str, wait: float, **more: Any) -> O
 
 
 def held() -> Operation:
-    return acquire(0, 0.1, "x", 1, ttl=100.0)
+    return acquire(0, 0.1, "x", 1, ttl=1_000.0)
 
 
 GOOD: dict[str, Story] = {
@@ -48,6 +48,13 @@ GOOD: dict[str, Story] = {
     "who was not heard joins the place that it had": lambda: [
         held(),
         acquire(1, None, "b", wait=9),
+        in_vain(2, 7, "a", 5),
+        acquire(3, 5, "b", 2, wait=9),
+        release(4, 4.5, "x", 1),
+    ],
+    "so does another request of one holder": lambda: [
+        held(),
+        in_vain(1, 4, "b", 3),
         in_vain(2, 7, "a", 5),
         acquire(3, 5, "b", 2, wait=9),
         release(4, 4.5, "x", 1),
@@ -200,6 +207,16 @@ BAD: dict[str, tuple[str, Story]] = {
         lambda: [
             held(),
             acquire(3, 4, "a", slug="lock-held", answer={**HELD, "queue": 0, "reason": "queued"}),
+        ],
+    ),
+    "a place that was left long ago is joined by nobody": (
+        PASSED,
+        lambda: [
+            held(),
+            acquire(1, None, "b", wait=5),
+            in_vain(301, 311.1, "a", 10),
+            acquire(303, 305, "b", 2, wait=9),
+            release(304, 304.5, "x", 1),
         ],
     ),
     "one who does not wait passes": (
