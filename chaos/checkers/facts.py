@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.history import Operation
+from chaos.history import SECOND, History, Operation
 
 PEEKS = {"lock.peek": "lock.read", "ring.peek": "ring.read"}
 """Reads of what a node has, however old, and the reads that they are otherwise."""
@@ -33,6 +33,16 @@ READS = frozenset(
 def is_write(kind: str) -> bool:
     """Whether an acknowledged operation of this kind is an entry of the log."""
     return kind not in READS
+
+
+FORGETFUL = "forgetful"
+"""Stands in the `run` of a history; true: what was decided is soon forgotten."""
+
+
+def remembered_for(history: History) -> int:
+    """Nanoseconds for which a decided transaction is surely remembered (by default it is an
+    hour)."""
+    return 0 if history.run.get(FORGETFUL) else 3_000 * SECOND
 
 
 def may_have_held(operation: Operation) -> bool:

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chaos.checkers.clocks import Clocks, clocks_of
-from chaos.checkers.facts import TransactionSeen, transaction_id, transactions_seen
+from chaos.checkers.facts import (
+    TransactionSeen,
+    remembered_for,
+    transaction_id,
+    transactions_seen,
+)
 from chaos.checkers.once import once
 from chaos.checkers.order import Seen, falls, repeats
 from chaos.checkers.violation import Violation, first_of, shown
-from chaos.history import SECOND, History, Operation
-
-RETENTION = 3_000
-"""Seconds for which a decided one is surely remembered (the product's default is an hour)."""
+from chaos.history import History, Operation
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ def judge(history: History) -> Iterator[Violation]:
         yield from _by_its_rule(asked, clocks)
         yield from _votes_kept(asked)
         yield from _acks_kept(asked)
-        yield from _remembered(asked)
+        yield from _remembered(asked, remembered_for(history))
 
 
 def _one_decision(asked: Asked) -> Iterator[Violation]:
@@ -227,7 +229,7 @@ def _acks_kept(asked: Asked) -> Iterator[Violation]:
                 break
 
 
-def _remembered(asked: Asked) -> Iterator[Violation]:
+def _remembered(asked: Asked, retention: int) -> Iterator[Violation]:
     begun = asked.begun
     for item in asked.lost:
         if begun is None or item.begin <= begun.end:
@@ -236,7 +238,7 @@ def _remembered(asked: Asked) -> Iterator[Violation]:
             names = begun.arguments["participants"]
             lost = item.arguments["participant"] in names
         else:
-            lost = item.end < begun.begin + RETENTION * SECOND
+            lost = item.end < begun.begin + retention
         if lost:
             text = f"transaction {asked.id} was begun, but the answer is {item.slug}"
             yield Violation("transaction lost", text, shown(begun, item))

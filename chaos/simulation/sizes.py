@@ -29,6 +29,7 @@ class Sizes(Struct, frozen=True):
         checkpoint: entries between two comparisons of digests.
         in_flight: commands of a gateway without an outcome. waiting: acquires, and as many reads.
         queue: proposals that wait in a member for their turn, of either priority.
+        retention: milliseconds for which a decided transaction is remembered.
         window: numbers of requests above the lowest open one that a gateway gives out.
     """
 
@@ -41,11 +42,17 @@ class Sizes(Struct, frozen=True):
     waiting: int = 16_384
     queue: int = 20_000
     window: int = submissions.WINDOW
+    retention: int = bounds.RETENTION
 
     @property
     def crowded(self) -> bool:
         """Whether the bounds of requests are so small that the load meets them."""
         return self.in_flight < 100
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether transactions are forgotten while a run lasts."""
+        return self.retention < 60_000
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -56,6 +63,7 @@ class Sizes(Struct, frozen=True):
             _being(shipping, "CHUNK", self.chunk),
             _being(bounds, "STORED_ANSWERS", stored),
             _being(submissions, "WINDOW", self.window),
+            _being(bounds, "RETENTION", self.retention),
         ):
             yield
 
@@ -73,6 +81,7 @@ def _being(module: Any, name: str, value: int) -> Iterator[None]:
 _CHUNKS = (shipping.CHUNK, 512, 2_048)
 _CHECKPOINTS = (digests.CHECKPOINT, 32, 100)
 _SNAPSHOTS = ((16 << 10, 40), (16 << 10, 40), (3 << 10, 6))
+_RETENTIONS = (bounds.RETENTION, bounds.RETENTION, 2_000)
 _CROWDED = 0.2
 """The share of seeds in which there is room for hardly any request."""
 
@@ -86,6 +95,7 @@ def sizes_of(seed: int, given: dict[str, int]) -> Sizes:
         "keep": keep,
         "chunk": rng.choice(_CHUNKS),
         "checkpoint": rng.choice(_CHECKPOINTS),
+        "retention": rng.choice(_RETENTIONS),
     }
     crowded = {
         "in_flight": rng.randint(2, 4),

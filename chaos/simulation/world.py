@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from chaos.checkers.clocks import HONEST
 from chaos.checkers.counters import FRESH
+from chaos.checkers.facts import FORGETFUL
 from chaos.history import FORMAT, Header, History, Invoke, Result, paired
 from chaos.simulation.clients import Clients
 from chaos.simulation.lives import Lives
@@ -168,7 +169,12 @@ class World(Lives):
 
     def history(self) -> History:
         """What the clients did so far, and what was done to the members."""
-        run = {"seed": self.seed, FRESH: True, HONEST: self.clocks_honest}
+        run = {
+            "seed": self.seed,
+            FRESH: True,
+            HONEST: self.clocks_honest,
+            FORGETFUL: self.sizes.forgetful,
+        }
         header = Header(FORMAT, tuple(self.members), run)
         return paired([header, *self.lines])
 

@@ -134,6 +134,20 @@ def test_who_cannot_have_heard_is_not_blamed(scene: Scene) -> None:
     scene.look(4.0, 9.0)
 
 
+def test_a_cancel_may_find_no_room_on_a_disk(scene: Scene) -> None:
+    for excuse in (
+        lambda: scene.waits.fault(1.2, "full_disk", "n1"),
+        lambda: scene.waits.answered(1.2, Result(1, "?", "refused", slug="storage-full")),
+    ):
+        scene.ask("me", 1.0)
+        excuse()
+        scene.ask("you", 2.0)
+        scene.apply(AcquireLock("x", "other", ttl=9_000), 2.2)
+        scene.apply(AcquireLock("x", "me", ttl=9_000, wait=5_000), 2.2)
+        scene.apply(AcquireLock("x", "you", ttl=9_000, wait=5_000), 2.2)
+        scene.look(5.5, 9.0)
+
+
 def test_another_life_of_the_node_knows_nothing(scene: Scene) -> None:
     scene.apply(AcquireLock("x", "other", ttl=9_000), 1.0)
     scene.ask("me", 1.0)

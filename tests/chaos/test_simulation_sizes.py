@@ -20,7 +20,13 @@ SMALL = replace(PROFILES["three"], seconds=6.0, http_every=0)
 
 
 def constants() -> tuple[int, ...]:
-    return (serving.CHECKPOINT, shipping.CHUNK, submissions.WINDOW, bounds.STORED_ANSWERS)
+    return (
+        serving.CHECKPOINT,
+        shipping.CHUNK,
+        submissions.WINDOW,
+        bounds.STORED_ANSWERS,
+        bounds.RETENTION,
+    )
 
 
 def test_sizes_follow_from_the_seed() -> None:
@@ -45,13 +51,13 @@ def test_constants_come_back_whatever_happens() -> None:
     seen = []
 
     def fail() -> None:
-        with Sizes(chunk=1, checkpoint=2, window=3).in_force():
+        with Sizes(chunk=1, checkpoint=2, window=3, retention=4).in_force():
             seen.append(constants())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert seen == [(2, 1, 3, 67)]
+    assert seen == [(2, 1, 3, 67, 4)]
     assert constants() == before
 
 

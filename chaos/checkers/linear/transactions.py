@@ -16,13 +16,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from chaos.checkers.clocks import clocks_of
-from chaos.checkers.facts import session_of, transaction_id
+from chaos.checkers.facts import remembered_for, session_of, transaction_id
 from chaos.checkers.linear.sessions import session_ends
 from chaos.checkers.linear.steps import Model, Step
-from chaos.history import SECOND, History, Operation
+from chaos.history import History, Operation
 
-RETENTION = 3_000
-"""Seconds for which a decided one is surely remembered (the product's default is an hour)."""
 BY_ITSELF = frozenset(("timeout", "session-gone"))
 
 
@@ -253,6 +251,7 @@ def objects_of(history: History) -> Iterator[tuple[str, Model[State], list[Step[
     clocks, sessions = clocks_of(history), session_ends(history)
     kinds: dict[int, Kind] = {}
     steps: dict[int, list[Step[State]]] = {}
+    remembered = remembered_for(history)
     for item in history.of("transaction.begin"):
         number = transaction_id(item)
         if not item.ok or number is None or number in kinds:
@@ -263,7 +262,7 @@ def objects_of(history: History) -> Iterator[tuple[str, Model[State], list[Step[
             item.arguments.get("decide") == "auto",
             clocks.surely_until(item.begin, float(item.arguments["timeout"])),
             None if session is None else sessions.earliest(session),
-            item.begin + RETENTION * SECOND,
+            item.begin + remembered,
         )
         steps[number] = [Step(item, partial(_answered, begin, None, item.answer, kind))]
     for item in history.operations:

@@ -34,6 +34,12 @@ PIECES: dict[str, Any] = {
     "sizes": {**_ROOM, "chunk": 512, "snapshot": 3 << 10, "keep": 6},
 }
 REMADE: dict[str, Any] = {**_SMALL, "faults": _FEW, "workloads": ("remade", "rings")}
+FORGETFUL: dict[str, Any] = {
+    **_SMALL,
+    "faults": _FEW,
+    "workloads": ("transactions",),
+    "sizes": {**_ROOM, "retention": 1_000},
+}
 
 MUTATIONS = (
     Mutation(
@@ -182,6 +188,19 @@ MUTATIONS = (
         ),
         within=10,
         focus=REMADE,
+    ),
+    Mutation(
+        "commit-soon-forgotten",
+        "transactions",
+        "A commit is forgotten while a participant has not acknowledged it.",
+        (
+            Edit(
+                "machine.transactions:Transactions._decided",
+                'forget = decision == "abort" or finished',
+                "forget = True",
+            ),
+        ),
+        focus=FORGETFUL,
     ),
     Mutation(
         "read-not-new-enough",

@@ -13,7 +13,7 @@ says | `chronicle`, `logs`, `durability`, `membership` |
 | reads | a read sees what was acknowledged before it | `reads` |
 | one holder, tokens | locks and their queues; rings | `locks`, `rings` |
 | leases | nothing ends too early or too late | `due`, `sessions`, `clocks`, `calm` |
-| decisions | one decision of a transaction, by the rule | `decisions` |
+| decisions | one decision of a transaction, by the rule; remembered | `decisions`, `forgetting` |
 | applied once | a request is executed once | `once` |
 | answers | every caller hears one outcome, in time; who goes away leaves nothing | `answers`,
 `once`, `waits` |

@@ -12,6 +12,7 @@ from chaos.simulation.judges.decisions import Decisions
 from chaos.simulation.judges.due import Due
 from chaos.simulation.judges.durability import Durability
 from chaos.simulation.judges.elections import ElectionSafety
+from chaos.simulation.judges.forgetting import Forgetting
 from chaos.simulation.judges.limits import Limits
 from chaos.simulation.judges.locks import Locks
 from chaos.simulation.judges.logs import Logs
@@ -40,6 +41,7 @@ def all_judges() -> tuple[Observer, ...]:
     chronicle.add(Durability(logs, platters))
     calm = Calm(chronicle, due)
     chronicle.add(calm)
+    chronicle.add(Forgetting())
     return (
         ElectionSafety(),
         logs,

@@ -22,6 +22,9 @@ from raftcoord.machine.state import Applied, Machine
 ANSWERS = "answers"
 HEARD = 2.0
 """Virtual seconds in which a node that can be reached hears that a connection was closed."""
+ROOM_AGAIN = 5.0
+"""Virtual seconds after a disk had no room in which a cancel may be refused for that: then lease
+and wait end by themselves."""
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Waits(Observer):
         self._owners = Counter[str]()
         self._lives: dict[str, int] = {}
         self._gone: list[_Gone] = []
+        self._full_at = float("-inf")
         self._granted: dict[tuple[str, str], float] = {}
 
     def started(self, time: float, member: str, life: int) -> None:
@@ -55,6 +59,12 @@ class Waits(Observer):
     def fault(self, time: float, name: str, detail: str) -> None:
         if name == "late_bytes":
             self._gone.clear()  # the end of a connection is among them, perhaps
+        elif name.startswith("full_disk"):
+            self._no_room(time)
+
+    def _no_room(self, time: float) -> None:
+        self._full_at = time
+        self._gone.clear()
 
     def invoked(self, time: float, line: Invoke) -> None:
         if line.kind == "lock.acquire":
@@ -62,7 +72,11 @@ class Waits(Observer):
             self._owners[str(line.arguments["owner"])] += 1
 
     def answered(self, time: float, line: Result) -> None:
+        if line.slug == "storage-full":
+            self._no_room(time)
         asked = self._open.pop(line.id, None)
+        if time - self._full_at < ROOM_AGAIN:
+            return
         if asked is not None and (line.why or "").startswith("no answer within"):
             self._gone.append(_Gone(time, asked, self._lives.get(asked.node, 0)))
 
