@@ -57,3 +57,13 @@ def test_a_process_whose_disk_failed_ends_itself_and_comes_back(fault: str) -> N
         assert scene.world.hosts[name].disk.fail_next is None
     assert stopped
     scene.settle()
+
+
+def test_the_leaders_disk_is_full_and_another_leads() -> None:
+    scene = Scene(load=80.0)
+    leader = scene.do("full_disk_of_leader").split()[0]
+    assert leader == scene.world.leader()
+    scene.run(4.0)
+    assert scene.world.leader() != leader
+    scene.settle()
+    assert scene.world.members[leader].disk.capacity is None

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chaos.simulation.judges.room import HANDED_OVER, SLACK, TOLD, Room
+from chaos.simulation.judges.room import HANDED_OVER, TOLD, Room
 from chaos.simulation.violation import Violation
 from raftcoord.consensus.core import FOLLOWER, LEADER, NO_OP, REGULAR
+from raftcoord.consensus.peers import peer_node
 
 STAMP = bytes(8)
 CLIENTS, TIME = REGULAR + STAMP + b"lock", REGULAR + STAMP + b"time"
@@ -37,6 +38,8 @@ def _member(name: str, full: str, behind: str) -> Any:
         last=lambda: last,
         is_voter=lambda: True,
         votes_as=lambda node: True,
+        now=lambda: 100.0,
+        heard={},
     )
     return SimpleNamespace(
         node=SimpleNamespace(raft=raft),
@@ -98,18 +101,33 @@ def test_a_full_leader_appends_nothing_of_a_client() -> None:
     watch(world()).appended(1.0, "n1", 10, 4, CLIENTS)
 
 
-@pytest.mark.parametrize(("full", "heard"), [("n2 n3", True), ("n2", False), ("n2 n3", False)])
-def test_a_leader_of_full_followers_appends_nothing_of_a_client(full: str, heard: bool) -> None:
-    seen = world(full=full, far="" if heard else "n3")
+@pytest.mark.parametrize(
+    ("full", "far", "heard"),
+    [("n2 n3", "", 99.9), ("n2", "", 99.9), ("n2 n3", "n3", 99.9), ("n2 n3", "", 99.0)],
+)
+def test_a_leader_of_full_followers_appends_nothing_of_a_client(
+    full: str, far: str, heard: float
+) -> None:
+    seen = world(full=full, far=far)
+    for name in ("n2", "n3"):
+        seen.members["n1"].node.raft.heard[peer_node(name)] = heard
     judge = watch(seen)
-    look(judge, seen, TOLD)
-
-    def append() -> None:
-        for index in range(10, 11 + SLACK):
-            judge.appended(TOLD + 0.1, "n1", index, 4, CLIENTS)
-
-    if not heard:
-        append()
+    look(judge, seen, 0.5)
+    judge.appended(TOLD, "n1", 10, 4, CLIENTS)
+    if (full, far, heard) != ("n2 n3", "", 99.9):
+        judge.appended(0.8, "n1", 11, 4, CLIENTS)
         return
     with pytest.raises(Violation, match=r"most disks are full since .*, and it appends"):
-        append()
+        judge.appended(0.8, "n1", 11, 4, CLIENTS)
+
+
+def test_a_follower_that_has_room_for_a_moment_is_counted_anew() -> None:
+    seen = world(full="n2 n3")
+    seen.members["n1"].node.raft.heard.update({peer_node("n2"): 99.9, peer_node("n3"): 99.9})
+    judge = watch(seen)
+    look(judge, seen, 0.5)
+    log = seen.members["n2"].node.raft.log
+    log.full = False
+    judge.appended(0.8, "n2", 10, 4, CLIENTS)
+    log.full = True
+    judge.appended(0.9, "n1", 11, 4, CLIENTS)

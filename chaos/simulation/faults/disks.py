@@ -52,6 +52,19 @@ def full_disk(act: Act) -> bool:
     return True
 
 
+@FAULTS.of(1)
+def full_disk_of_leader(act: Act) -> bool:
+    """No more room where all is written first, for so long that another has to lead."""
+    name = act.world.leader()
+    if name is None:
+        return False
+    disk, seconds = act.world.hosts[name].disk, act.rng.uniform(4.0, 8.0)
+    disk.capacity = disk.used()
+    act.note(f"{name} for {seconds:.2f} s")
+    act.until(seconds, setattr, disk, "capacity", None)
+    return True
+
+
 @FAULTS.of(2)
 def full_disk_of_majority(act: Act) -> bool:
     """No more room on most disks: nothing is committed, and the leader leads all the same."""

@@ -19,10 +19,9 @@ BOUNDS = "bounds"
 LIVENESS = "liveness"
 HANDED_OVER = 2.0
 """Virtual seconds in which a full leader that could hand over has done so: twenty beats."""
-TOLD = 1.5
-"""Virtual seconds after which a leader knows which of its followers are full."""
-SLACK = 20
-"""Entries that it may append since, where a follower had room for a moment between two looks."""
+TOLD = 0.3
+"""Virtual seconds: what a leader hears of a follower later than that was said when that was full
+already, as neither link nor disk is slow."""
 
 
 class Room(Observer):
@@ -32,7 +31,6 @@ class Room(Observer):
         self._world: Any = None
         self._could: dict[tuple[str, int], float] = {}
         self._most: dict[str, float] = {}
-        self._appended: dict[str, int] = {}
 
     def began(self, world: Any) -> None:
         self._world = world
@@ -49,9 +47,12 @@ class Room(Observer):
     def _forget(self) -> None:
         self._could.clear()
         self._most.clear()
-        self._appended.clear()
 
     def appended(self, time: float, member: str, index: int, term: int, command: bytes) -> None:
+        for name in list(self._most):
+            # A follower that had room for a moment fills it with what it appends.
+            if not _full_of_most(self._world, name):
+                del self._most[name]
         node = self._world.hosts[member].node
         if node is None or command[:1] != REGULAR or node.raft.role != LEADER:
             return
@@ -63,10 +64,7 @@ class Room(Observer):
             text = f"the disk of {member} is full, and as leader it appends entry {index}"
             raise Violation(BOUNDS, text)
         since = self._most.get(member)
-        if since is None or time - since < TOLD or not _most_are_full(self._world, raft):
-            return
-        appended = self._appended[member] = self._appended.get(member, 0) + 1
-        if appended > SLACK:
+        if since is not None and _knows(self._world, member, time - since - TOLD):
             text = f"{member} leads, most disks are full since {since:.3f}, and it appends entry"
             raise Violation(BOUNDS, f"{text} {index}")
 
@@ -76,7 +74,7 @@ class Room(Observer):
             if member.node is None or member.node.raft.role != LEADER:
                 continue
             raft = member.node.raft
-            if is_reachable(world, name) and _most_are_full(world, raft):
+            if _full_of_most(world, name):
                 most[name] = self._most.get(name, time)
             if raft.log.full and _could_hand_over(world, name, raft):
                 could[name, raft.term] = since = self._could.get((name, raft.term), time)
@@ -84,17 +82,27 @@ class Room(Observer):
                     text = f"the disk of {name} is full since {since:.3f}, and it leads all the"
                     raise Violation(LIVENESS, f"{text} same, though others have room")
         self._could, self._most = could, most
-        self._appended = {name: n for name, n in self._appended.items() if name in most}
 
 
-def _most_are_full(world: Any, raft: Any) -> bool:
-    """Whether a majority of the voters can be heard, and those of them that are full are one."""
-    full = [
-        name
-        for name in raft.voters
-        if is_reachable(world, name) and world.members[name].node.raft.log.full
-    ]
-    return 2 * len(full) > len(raft.voters)
+def _full_of_most(world: Any, leader: str) -> list[str]:
+    """The voters that are full and whose word is at the leader at once; none where those are no
+    majority."""
+    if not _is_well(world, leader) or not world.clocks_honest:
+        return []
+    voters = world.members[leader].node.raft.voters
+    full = [n for n in voters if _is_well(world, n) and world.members[n].node.raft.log.full]
+    return full if 2 * len(full) > len(voters) else []
+
+
+def _knows(world: Any, leader: str, seconds: float) -> bool:
+    """Whether it heard each of them within the last seconds."""
+    raft = world.members[leader].node.raft
+    full = _full_of_most(world, leader)
+    return bool(full) and all(
+        raft.now() - raft.heard.get(peer_node(name), float("-inf")) < seconds
+        for name in full
+        if name != leader
+    )
 
 
 def _could_hand_over(world: Any, leader: str, raft: Any) -> bool:
