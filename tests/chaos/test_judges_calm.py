@@ -107,6 +107,7 @@ class Node:
         voters = frozenset(("n1", "n2", "n3"))
 
     settings = Settings()
+    _stopped = False
 
     def __init__(self) -> None:
         self.raft = self.Raft()
@@ -146,10 +147,18 @@ def test_a_leader_whose_majority_is_another_one_is_given_its_time(world: World) 
         judge.delivered(time, "n2", "n1", time, b"x")
         judge.looked(time + 0.5, world)
     world.hosts["n1"].node.raft.voters = frozenset(("n1", "n3"))
-    for time in (6.0, 6.5, 7.0, 7.5):
-        judge.looked(time, world)
+    for later in (6.0, 6.5, 7.0, 7.5):
+        judge.looked(later, world)
     with broken("liveness", "heard nothing"):
         judge.looked(8.0, world)
+
+
+def test_a_leader_that_is_about_to_end_hears_nobody(world: World) -> None:
+    judge = Reigns()
+    judge.role(1, "n1", "leader", 1)
+    world.hosts["n1"].node._stopped = True
+    for time in (2, 3, 5):
+        judge.looked(time, world)
 
 
 def test_a_leader_that_is_stopped_hears_nobody(world: World) -> None:

@@ -44,7 +44,8 @@ class Reigns(Observer):
             # Another majority is asked for from the moment on at which the voters are others.
             others = self._voters.get(member, voters) != voters
             self._voters[member] = voters
-            if host.paused or host.node is None or others or not world.clocks_honest:
+            idle = host.paused or host.node is None or host.node._stopped
+            if idle or others or not world.clocks_honest:
                 self._leads[member] = time
                 continue
             patience = host.node.settings.core.election_max + MARGIN
