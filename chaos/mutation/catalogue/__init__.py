@@ -2,6 +2,7 @@
 
 from chaos.mutation.catalogue import (
     answers,
+    damage,
     elections,
     leases,
     links,
@@ -10,7 +11,9 @@ from chaos.mutation.catalogue import (
     rare,
     reads,
     replication,
+    room,
     storage,
+    strangers,
 )
 from chaos.mutation.mutation import Mutation
 
@@ -19,7 +22,10 @@ _ALL = (
     *replication.MUTATIONS,
     *reads.MUTATIONS,
     *storage.MUTATIONS,
+    *damage.MUTATIONS,
+    *room.MUTATIONS,
     *links.MUTATIONS,
+    *strangers.MUTATIONS,
     *membership.MUTATIONS,
     *leases.MUTATIONS,
     *objects.MUTATIONS,
