@@ -65,7 +65,6 @@ class Lives:
         self.observers: Observer = Guard((self._roll, *observers), self.fail, self._bug)
         self._expected: list[tuple[str, str, float]] = []
         self._bugs: list[BaseException] = []
-        self._stopping: set[tuple[str, int]] = set()
         self.loop.on_error = self._raised
         self.loop.net.watch = self._delivered
         for member in self.hosts.values():
@@ -125,10 +124,10 @@ class Lives:
         data open, or it was told before.
         """
         member = self.hosts[name]
-        process, life = member.process, (name, member.life)
-        if process is None or life in self._stopping:
+        process = member.process
+        if process is None or member.stopping:
             return False
-        self._stopping.add(life)
+        member.stopping = True
 
         async def leave() -> None:
             await process.stop()
@@ -152,7 +151,7 @@ class Lives:
         ran = self.loop.is_alive(member.name)
         self.loop.kill(member.name)
         member.disk.crash(member.rng, power=power)
-        member.process, member.paused = None, False
+        member.process, member.paused, member.stopping = None, False, False
         if kill:
             member.stopped_for = why
         if ran:

@@ -61,6 +61,7 @@ class Member:
         start_as: how the next process is started.
         damaged: a fault damaged what was durable: a process may refuse to start.
         stopped_for: why the last process ended itself.
+        stopping: the process was told to stop.
         sizes: of whatever has one.
     """
 
@@ -76,6 +77,7 @@ class Member:
         self.start_as: Start = "init"
         self.damaged = False
         self.stopped_for: str | None = None
+        self.stopping = False
         self.sizes = Sizes()
 
     @property

@@ -28,6 +28,7 @@ class Host:
     def __init__(self) -> None:
         self.disk = Disk()
         self.paused = False
+        self.stopping = False
         self.node: Any = None
 
 

@@ -24,7 +24,7 @@ def test_a_kill_now_and_a_kill_in_the_midst_of_writing() -> None:
     ways = set()
     for seed in range(30):
         said = scene.do("kill", seed)
-        scene.run(2.5)
+        scene.run(3.6)  # 2 of them until it dies while it writes
         name = scene.told[-2][1].partition(",")[0]
         ways.add("at once" if said == name else "in an operation")
         assert set(scene.world.alive()) == set(scene.world.members)

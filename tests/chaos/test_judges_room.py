@@ -44,6 +44,7 @@ def _member(name: str, full: str, behind: str) -> Any:
     return SimpleNamespace(
         node=SimpleNamespace(raft=raft),
         paused=False,
+        stopping=False,
         edges=SimpleNamespace(sync=(0, 1), is_stalled=False),
         disk=SimpleNamespace(hook=None),
     )

@@ -36,7 +36,7 @@ class Scene:
         queue = SimpleNamespace(_queues=(deque[int](), deque[int]()))
         node = SimpleNamespace(raft=SimpleNamespace(_queue=queue))
         self.member = SimpleNamespace(
-            gateway=gateway, machine=self.machine, node=node, paused=False
+            gateway=gateway, machine=self.machine, node=node, paused=False, stopping=False
         )
         net = SimpleNamespace(loss=0, loss_reset=0, _cuts={}, _slow={}, _narrow={})
         self.world = SimpleNamespace(

@@ -92,7 +92,9 @@ def is_calm(world: Any) -> bool:
         return False
     for member in world.members.values():
         disk, edges, node = member.disk, member.edges, member.node
-        if node is None or member.paused or edges is None or not node.raft.is_voter():
+        if node is None or member.paused or member.stopping or edges is None:
+            return False
+        if not node.raft.is_voter():
             return False
         if disk.capacity is not None or disk.hook is not None or disk.fail_next_sync:
             return False
@@ -107,6 +109,6 @@ def is_reachable(world: Any, name: str) -> bool:
     if net.loss or net.loss_reset:
         return False
     member = world.members.get(name)
-    if member is None or member.node is None or member.paused:
+    if member is None or member.node is None or member.paused or member.stopping:
         return False
     return not any(name in way for hurt in (net._cuts, net._slow, net._narrow) for way in hurt)
