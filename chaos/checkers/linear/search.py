@@ -57,6 +57,10 @@ AT_ONCE = 20_000
 """Configurations visited for one operation at most."""
 KEPT = 128
 """Configurations kept behind an operation at most."""
+KEPT_UNMERGED = 8
+"""The same in a search without merging: few that are followed to the end prove an order soonest."""
+AGAIN = 4
+"""A search without merging may visit so many times what the one with merging did, and `AT_ONCE`."""
 TRAIL = 3
 TIDIED_EVERY = 64
 
@@ -73,7 +77,8 @@ def find_order(
     quick = _Search(model, given, by, visits)
     found = quick.run()
     if found.word == "linearizable" and quick.merged:
-        return _Search(model, given, by, visits, merging=False).run()
+        again = min(visits, AGAIN * found.visited + AT_ONCE)
+        return _Search(model, given, by, again, merging=False).run()
     return found
 
 
@@ -172,17 +177,18 @@ class _Search(Generic[S]):
                     self._explore(state, ahead, trail, number, following)
         if self._merging and following.merge():
             self.merged = True
-        if following.count > KEPT:
+        most = KEPT if self._merging else min(KEPT, KEPT_UNMERGED)
+        if following.count > most:
             self._narrowed = True
-            return self._first(following)
+            return self._first(following, most)
         return following
 
-    def _first(self, kept: Kept[S]) -> Kept[S]:
+    def _first(self, kept: Kept[S], most: int) -> Kept[S]:
         """Some of them: those with the least help of optional steps."""
         every = [(state, *rest) for state, several in kept.by_state.items() for rest in several]
         every.sort(key=lambda item: sum(number >= self._count for number in item[1]))
         few: Kept[S] = Kept(self._passive)
-        for state, ahead, trail in every[:KEPT]:
+        for state, ahead, trail in every[:most]:
             few.add(state, ahead, trail)
         return few
 
