@@ -200,7 +200,7 @@ MUTATIONS = (
                 "refused(NO_LEADER)",
             ),
         ),
-        within=20,
+        within=40,
         focus=CUTS,
     ),
 )
