@@ -60,6 +60,8 @@ def acquire(state: dict[str, Any], name: str, asked: dict[str, Any]) -> dict[str
         shown = {"owner": grant["owner"], "token": grant["token"]}
         if grant["owner"] == asked["owner"]:
             raise Refused("already-held", {"grant": shown})
+        if asked.get("wait"):
+            raise Refused("limit-reached", {})  # there are no queues here
         raise Refused("lock-held", {"holders": [{"owner": grant["owner"]}], "queue": 0})
     state["revision"] += 1
     state["token"] += 1
